@@ -1,0 +1,330 @@
+"""The fabric: one namespace that is the virtual switch of all virtual networks.
+
+A packet meets, in the order of the hooks:
+
+    prerouting -300  source     the NIC's own MAC and address, nothing that Azure blocks (NIC-7, NIC-10, ARP-3, ARP-4)
+    prerouting -150  ingress    the mark of its port selects the routing table; a port without mark does not exist
+    prerouting -140  ttl        put back what forwarding takes: the fabric is no hop (ARP-7)
+    forward     -10  port       the NIC's own destinations (NIC-7), forwarded traffic of peers (PEER-11), sinks
+    forward       0  outbound   NSGs of the NIC that sends: the NIC's, then the subnet's (NSG-15)
+    forward      10  inbound    NSGs of the NIC that receives: the subnet's, then the NIC's
+
+The two gates keep flow records of their own, one per NIC, because Azure's state is per NIC: a flow through an
+appliance crosses the fabric twice with the same addresses and ports, and conntrack has one entry for both crossings,
+which would let the second pass unseen. A TCP SYN is always evaluated; any other packet passes if its record exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic
+from netemu.compile.numbering import (
+    EDGE,
+    FABRIC,
+    FABRIC_MAC,
+    LINK_MAC,
+    NO_ADDRESS,
+    NO_ROUTE,
+    RULE_PRIORITY,
+    TABLE_BASE,
+    TABLE_MASK,
+    VNET_MASK,
+    VNET_SHIFT,
+    Numbering,
+    platform_namespace,
+)
+from netemu.compile.routes import SINK_INDEX, compile_tables
+from netemu.compile.security import Chains, compile_security, elements, has_security_group, intervals
+from netemu.linux.state import End, Namespace, Neighbour, Route, Rule, Veth
+
+TABLE = "netemu"
+
+FLOW_TIMEOUT = "4m"
+"""NSG-23."""
+
+ROUTER_SYSCTLS = {
+    "ipv4/ip_forward": "1",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+    "ipv4/conf/all/log_martians": "0",
+    "ipv6/conf/default/disable_ipv6": "1",
+}
+"""For every namespace of the platform; a new one may inherit other values from the host."""
+
+
+def compile_fabric(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:
+    """The fabric's namespace, and the pairs of its own (sinks, edge and platform links)."""
+    fabric = Namespace(name=FABRIC, sysctls=dict(ROUTER_SYSCTLS))
+    fabric.routes = [Route(SINK_INDEX[NO_ADDRESS], 0, 0), *compile_tables(network, numbers)]
+    fabric.rules = [
+        Rule(RULE_PRIORITY + number, number, TABLE_MASK, TABLE_BASE + number) for number in numbers.table.values()
+    ]
+    fabric.neighbours = [
+        Neighbour(
+            numbers.port_index[numbers.port[nic.name]], int(config.address), bytes.fromhex(nic.macAddress.replace(":", ""))
+        )
+        for nic, config in network.addresses()
+    ]
+    fabric.ruleset = "\n".join([*_tables(network, numbers), ""])
+    return fabric, list(_links(network, numbers))
+
+
+def _links(network: Network, numbers: Numbering) -> Iterator[Veth]:
+    yield Veth(
+        End(FABRIC, NO_ADDRESS, SINK_INDEX[NO_ADDRESS], LINK_MAC, noarp=True),
+        End(FABRIC, NO_ROUTE, SINK_INDEX[NO_ROUTE], LINK_MAC, noarp=True),
+    )
+    for name in network.virtualNetworks:
+        link = numbers.edge_link[name]
+        yield Veth(
+            End(EDGE, link, numbers.edge_index[name], LINK_MAC, noarp=True),
+            End(FABRIC, link, numbers.port_index[link], LINK_MAC, noarp=True),
+        )
+        link = numbers.platform_link[name]
+        yield Veth(
+            End(platform_namespace(name), "eth0", 2, LINK_MAC, noarp=True),
+            End(FABRIC, link, numbers.port_index[link], LINK_MAC, noarp=True),
+        )
+
+
+def port_end(nic: Nic, numbers: Numbering) -> End:
+    """The fabric's end of a NIC."""
+    port = numbers.port[nic.name]
+    return End(FABRIC, port, numbers.port_index[port], FABRIC_MAC, proxy_arp=True)
+
+
+# ---- ruleset ---------------------------------------------------------------------------------------------------------
+
+
+def _tables(network: Network, numbers: Numbering) -> Iterator[str]:
+    own = [f'"{numbers.port[nic.name]}" . {config.address}' for nic, config in network.addresses()]
+    yield f"table ip {TABLE} {{"
+    yield from _sets(network, numbers, own)
+    chains = compile_security(network, numbers.port)
+    yield from chains.text
+    yield from _prerouting(network, numbers)
+    yield from _port(network, numbers)
+    yield from _gate("outbound", "iif", "ip saddr . ip daddr", "th sport . th dport", chains)
+    yield from _gate("inbound", "oif", "ip daddr . ip saddr", "th dport . th sport", chains)
+    yield "}"
+    yield from _ttl()
+    yield from _arp(own)
+
+
+def _set(name: str, kind: str, members: Iterable[str]) -> Iterator[str]:
+    content = ", ".join(members)
+    yield f"set {name} {{"
+    yield f" type {kind}"
+    if content:
+        yield f" elements = {{ {content} }}"
+    yield "}"
+
+
+def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]:
+    for name, key, timeout, size in (
+        ("flows", "type iface_index . ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service",
+         FLOW_TIMEOUT, 1_000_000),
+        ("echoes", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
+        ("portless", "type iface_index . ipv4_addr . ipv4_addr . inet_proto", FLOW_TIMEOUT, 65_536),
+        ("fragments", "typeof meta iif . ip saddr . ip daddr . ip protocol . ip id", "5s", 65_536),
+    ):  # fmt: skip
+        yield f"set {name} {{\n {key}\n size {size}\n flags dynamic,timeout\n timeout {timeout}\n}}"
+    ports = numbers.port
+    yield from _set("own", "ifname . ipv4_addr", own)
+    yield from _set(
+        "own_mac", "ifname . ether_addr", (f'"{ports[n.name]}" . {n.macAddress}' for n in network.nics.values())
+    )
+    yield from _set(
+        "own_inner",
+        "ifname . mark",
+        (f'"{ports[nic.name]}" . {int(config.address):#x}' for nic, config in network.addresses()),
+    )
+    yield from _set(
+        "forwarding", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values() if nic.enableIPForwarding)
+    )
+    yield from _set("edge", "ifname", (f'"{link}"' for link in numbers.edge_link.values()))
+    yield from _set("platform", "ifname", (f'"{link}"' for link in numbers.platform_link.values()))
+    yield from _set(
+        "router", "ifname", (f'"{x}"' for links in (numbers.edge_link, numbers.platform_link) for x in links.values())
+    )
+    yield from _set(
+        "closed",
+        "ifname . ipv4_addr",
+        (
+            f'"{ports[nic.name]}" . {config.address}'
+            for nic, config in network.addresses()
+            if config.publicIP is not None and config.publicIP.sku == "Standard" and not has_security_group(nic)
+        ),
+    )
+    marks = [f'"{ports[nic.name]}" : {numbers.mark_of(nic):#x}' for nic in network.nics.values()]
+    for name in network.virtualNetworks:
+        for links in (numbers.edge_link, numbers.platform_link):
+            marks.append(f'"{links[name]}" : {numbers.platform_mark(name):#x}')
+    yield "map ingress_mark {\n type ifname : mark"
+    if marks:
+        yield f" elements = {{ {', '.join(marks)} }}"
+    yield "}"
+
+
+def _prerouting(network: Network, numbers: Numbering) -> Iterator[str]:
+    yield f"""chain source {{
+ type filter hook prerouting priority -300; policy accept;
+ iifname @router accept
+ iifname . ether saddr != @own_mac counter drop comment "source MAC"
+ ip saddr {PLATFORM_ADDRESS} counter drop comment "platform source"
+ ip daddr 224.0.0.0-255.255.255.255 counter drop comment "broadcast or multicast"
+ ip protocol {{ 4, 47 }} counter drop comment "protocol"
+ udp sport 65330 counter drop comment "reserved port"
+ udp sport 68 udp dport 67 counter drop comment "DHCP"
+ iifname @forwarding accept
+ iifname . ip saddr != @own counter drop comment "source address"
+}}
+chain ingress {{
+ type filter hook prerouting priority -150; policy drop;
+ meta mark set iifname map @ingress_mark
+ meta mark != 0 accept
+}}"""
+
+
+def _port(network: Network, numbers: Numbering) -> Iterator[str]:
+    guarded: dict[str, str] = {}
+    for name, owner in network.virtualNetworks.items():
+        closed = [
+            peering.remote for peering in owner.peerings if peering.carries_traffic and not peering.allowForwardedTraffic
+        ]
+        if not closed:
+            continue
+        chain = f"forwarded/{name}"
+        yield f"chain {chain} {{"
+        for remote in closed:
+            space = elements(intervals(network.virtualNetworks[remote].addressSpace))
+            yield (
+                f" meta mark & {VNET_MASK:#x} == {numbers.vnet[remote] << VNET_SHIFT:#x} ip saddr != {{ {space} }}"
+                f' counter drop comment "{remote}"'
+            )
+        yield "}"
+        for nic in network.nics_of(name):
+            guarded[numbers.port[nic.name]] = chain
+    yield "chain port {\n type filter hook forward priority -10; policy accept;"
+    if guarded:
+        yield f" oifname vmap {_verdicts(guarded)}"
+    yield f""" oifname . ip daddr @own accept
+ oifname "{NO_ROUTE}" counter drop comment "next hop None"
+ oifname "{NO_ADDRESS}" counter drop comment "no NIC"
+ oifname @edge iifname @router accept
+ oifname @edge iifname . ip saddr != @own counter drop comment "foreign source to the internet"
+ oifname @router accept
+ oifname @forwarding accept
+ counter drop comment "destination address"
+}}"""
+
+
+def _verdicts(targets: dict[str, str], verb: str = "jump") -> str:
+    return "{ " + ", ".join(f'"{port}" : {verb} {chain}' for port, chain in targets.items()) + " }"
+
+
+def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Chains) -> Iterator[str]:
+    """One of the two gates. `addresses` and `ports` are the NIC's own side first, whichever way the packet goes."""
+    outbound = direction == "outbound"
+    name = interface + "name"
+    flow = f"meta {interface} . {addresses} . meta l4proto . {ports}"
+    echo = f"meta {interface} . {addresses} . icmp id"
+    portless = f"meta {interface} . {addresses} . meta l4proto"
+    fragment = f"meta {interface} . {addresses} . ip protocol . ip id"
+    # An ICMP error quotes the packet that it is about: the guest's own when it comes in, and when it goes out one that
+    # was sent to the guest. The quoted header begins 64 bits into the ICMP message.
+    inner = "@th,192,32" if outbound else "@th,160,32"
+    first, second = (chains.nic, chains.subnet) if outbound else (chains.subnet, chains.nic)
+    evaluate = [
+        f" {name} vmap {_verdicts(groups[direction])}" for groups in (first, second) if groups[direction]
+    ]
+    if not outbound:
+        evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
+    rules = "\n".join(evaluate)
+    exempt = _outbound_exemptions(chains) if outbound else [
+        " oifname @router accept",
+        f" iifname @platform ip saddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th sport 53 accept",
+    ]  # fmt: skip
+    if outbound and chains.platform:
+        yield from _platform_chains(chains)
+    yield f"""chain {direction}_pass {{
+ ip frag-off & 0x2000 != 0 update @fragments {{ {fragment} }}
+ accept
+}}
+chain {direction}_new {{
+{rules}
+ update @flows {{ {flow} }}
+ goto {direction}_pass
+}}
+chain {direction}_icmp {{
+ icmp type {{ echo-request, echo-reply }} {echo} @echoes update @echoes {{ {echo} }} goto {direction}_pass
+ icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} @th,64,8 0x45 goto {direction}_error
+{rules}
+ icmp type {{ echo-request, echo-reply }} update @echoes {{ {echo} }}
+ goto {direction}_pass
+}}
+chain {direction}_error {{
+ meta mark set {inner}
+ {name} . meta mark @own_inner goto {direction}_pass
+{rules}
+ goto {direction}_pass
+}}
+chain {direction}_portless {{
+ {portless} @portless update @portless {{ {portless} }} goto {direction}_pass
+{rules}
+ update @portless {{ {portless} }}
+ goto {direction}_pass
+}}
+chain {direction} {{
+ type filter hook forward priority {0 if outbound else 10}; policy drop;"""
+    yield from exempt
+    yield f""" ip frag-off & 0x1fff != 0 {fragment} @fragments accept
+ ip frag-off & 0x1fff != 0 counter drop comment "fragment out of order"
+ meta l4proto icmp goto {direction}_icmp
+ meta l4proto != {{ tcp, udp }} goto {direction}_portless
+ tcp flags & (fin|syn|rst|ack) == syn goto {direction}_new
+ {flow} @flows update @flows {{ {flow} }} goto {direction}_pass
+ goto {direction}_new
+}}"""
+
+
+def _outbound_exemptions(chains: Chains) -> list[str]:
+    platform = " oifname @platform goto platform_traffic" if chains.platform else " oifname @platform accept"
+    return [" iifname @router accept", platform]
+
+
+def _platform_chains(chains: Chains) -> Iterator[str]:
+    """Traffic to the platform passes unless a rule names the platform's tag (PLT-4)."""
+    merged = {}
+    for port, names in chains.platform.items():
+        merged[port] = f"platform/{port}" if len(names) > 1 else names[0]
+        if len(names) > 1:
+            yield f"chain {merged[port]} {{"
+            yield from (f" jump {name}" for name in names)
+            yield "}"
+    yield f"chain platform_traffic {{\n iifname vmap {_verdicts(merged)}\n accept\n}}"
+
+
+def _ttl() -> Iterator[str]:
+    """The fabric is no hop: what ip_forward() will take is added before (ARP-7, ARP-8).
+
+    A routing loop still dies, because every appliance on it takes its own 1. There is no arithmetic on the TTL in
+    nftables, so one chain for each value; 255 stays and arrives as 254.
+    """
+    yield "table ip netemu_ttl {"
+    for value in range(1, 255):
+        yield f"chain ttl{value} {{\n ip ttl set {value + 1}\n}}"
+    yield "chain restore {\n type filter hook prerouting priority -140; policy accept;"
+    yield " ip ttl vmap { " + ", ".join(f"{value} : goto ttl{value}" for value in range(1, 255)) + " }\n}"
+    yield "}"
+
+
+def _arp(own: list[str]) -> Iterator[str]:
+    """A NIC that asks for its own address must hear nothing, or it would see a conflict (ARP-1)."""
+    yield "table arp netemu {"
+    yield from _set("own", "ifname . ipv4_addr", own)
+    yield "chain ask {\n type filter hook input priority 0; policy accept;\n iifname . arp daddr ip @own drop\n}"
+    yield "}"

@@ -1,0 +1,74 @@
+"""The lab's internet: a router, and a namespace for each host on it. Nothing of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PUBLIC_POOL, InternetHost, Network
+from netemu.compile.edge import public_addresses
+from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
+from netemu.compile.machines import HOST_SYSCTLS, programs
+from netemu.compile.numbering import INTERNET, LINK_MAC, interface_name
+from netemu.linux.state import Address, End, Namespace, Neighbour, Route, Veth
+
+EDGE_INDEX = 2
+GATEWAY = 0xA9FE0101
+"""169.254.1.1: the next hop of every host's default route; nobody has it, its neighbour entry is permanent."""
+
+
+def compile_internet(network: Network) -> tuple[list[Namespace], list[Veth]]:
+    """The internet's router and its hosts."""
+    router = Namespace(name=INTERNET, sysctls=dict(ROUTER_SYSCTLS))
+    namespaces, veths = [router], []
+    taken = {"lo", "edge"}
+    names = "".join(f"{host.address} {host.name}\n" for host in network.hosts.values())
+    for index, host in enumerate(network.hosts.values(), start=3):
+        mac = bytes.fromhex(f"0200c0{index:06x}")
+        router.routes.append(Route(index, int(host.address), 32))
+        router.neighbours.append(Neighbour(index, int(host.address), mac))
+        veths.append(
+            Veth(
+                End(host.name, "eth0", 2, mac),
+                End(INTERNET, interface_name(host.name, taken), index, LINK_MAC),
+            )
+        )
+        namespaces.append(_host(host, names))
+    pools = [PUBLIC_POOL, DEFAULT_OUTBOUND_POOL]
+    for pool in pools:
+        router.routes.append(Route(EDGE_INDEX, int(pool.network_address), pool.prefixlen))
+    for address in sorted({address for address, _ in public_addresses(network)}):
+        if not any(address in pool for pool in pools):
+            router.routes.append(Route(EDGE_INDEX, int(address), 32))
+    router.ruleset = "\n".join(_ruleset(network))
+    return namespaces, veths
+
+
+def _host(host: InternetHost, names: str) -> Namespace:
+    return Namespace(
+        name=host.name,
+        sysctls=dict(HOST_SYSCTLS),
+        addresses=[Address(2, int(host.address), 32)],
+        routes=[Route(2, 0, 0, gateway=GATEWAY, onlink=True)],
+        neighbours=[Neighbour(2, GATEWAY, LINK_MAC)],
+        hostname=host.name,
+        files={"hosts": "127.0.0.1 localhost\n" + names, "resolv.conf": "# no DNS on the lab's internet; see hosts\n"},
+        programs=programs(host.name, host.run),
+    )
+
+
+def _ruleset(network: Network) -> Iterator[str]:
+    known = [str(PUBLIC_POOL), str(DEFAULT_OUTBOUND_POOL)]
+    own = {host.address for host in network.hosts.values()} | {address for address, _ in public_addresses(network)}
+    known += [str(a) for a in sorted(own) if a not in PUBLIC_POOL and a not in DEFAULT_OUTBOUND_POOL]
+    yield f"""table ip {TABLE} {{
+set known {{
+ type ipv4_addr
+ flags interval
+ elements = {{ {", ".join(known)} }}
+}}
+chain route {{
+ type filter hook prerouting priority -300; policy accept;
+ ip daddr != @known counter drop comment "no such host"
+}}
+}}
+"""

@@ -1,0 +1,85 @@
+"""Virtual machines: a namespace each, configured as Azure's DHCP would (NIC-4, PLT-5)."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+
+from netemu.azure.network import PLATFORM_ADDRESS, Machine, Network, Nic
+from netemu.compile.fabric import port_end
+from netemu.compile.numbering import FABRIC_MAC, Numbering
+from netemu.compile.routes import IMDS_ADDRESS
+from netemu.linux.state import Address, End, Namespace, Neighbour, Program, Route, Veth
+
+HOST_SYSCTLS = {
+    "ipv4/ip_forward": "0",
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+    "ipv4/conf/all/accept_redirects": "0",
+    "ipv4/conf/default/accept_redirects": "0",
+    "ipv6/conf/default/disable_ipv6": "1",
+}
+"""A guest neither forwards nor listens to redirects until it is told to; an appliance with one NIC would otherwise
+tell its clients to go past it. IPv6 is out of scope (ARP-12)."""
+
+FIRST_INDEX = 2
+KNOWN_PEERS = 32
+"""How many peers of its subnet a VM knows beforehand. The kernel's neighbour table has 1024 entries for the whole
+machine; permanent ones do not count, but all pairs of a large subnet would be too many of them."""
+
+
+def compile_machines(network: Network, numbers: Numbering) -> tuple[list[Namespace], list[Veth]]:
+    """The namespaces of all VMs and their NICs' pairs."""
+    by_subnet: dict[str, list[Nic]] = defaultdict(list)
+    for nic in network.nics.values():
+        by_subnet[nic.subnet.path].append(nic)
+    namespaces, veths = [], []
+    for machine in network.machines.values():
+        namespace = _machine(network, machine)
+        for nic in machine.nics:
+            index = FIRST_INDEX + nic.index
+            mac = bytes.fromhex(nic.macAddress.replace(":", ""))
+            veths.append(Veth(End(machine.name, f"eth{nic.index}", index, mac), port_end(nic, numbers)))
+            namespace.addresses.append(Address(index, int(nic.address), nic.subnet.prefix.prefixlen))
+            gateway = int(nic.subnet.gateway)
+            peers = by_subnet[nic.subnet.path]
+            known = [peer for peer in peers if peer.machine != machine.name] if len(peers) <= KNOWN_PEERS else []
+            namespace.neighbours.append(Neighbour(index, gateway, FABRIC_MAC))
+            namespace.neighbours.extend(Neighbour(index, int(peer.address), FABRIC_MAC) for peer in known)
+            if nic.index == 0:
+                namespace.routes.append(Route(index, 0, 0, gateway=gateway))
+                namespace.routes.extend(  # PLT-5, option 121
+                    Route(index, int(address), 32, gateway=gateway) for address in (PLATFORM_ADDRESS, IMDS_ADDRESS)
+                )
+        namespaces.append(namespace)
+    return namespaces, veths
+
+
+def _machine(network: Network, machine: Machine) -> Namespace:
+    primary = machine.nics[0]
+    owner = network.virtualNetworks[primary.subnet.virtualNetwork]
+    servers = [server for nic in machine.nics for server in nic.dnsServers] if any(
+        nic.dnsServers for nic in machine.nics
+    ) else [str(PLATFORM_ADDRESS)]
+    search = owner.internalDomainNameSuffix if not primary.dnsServers else "reddog.microsoft.com"
+    resolver = f"search {search}\n" + "".join(f"nameserver {server}\n" for server in dict.fromkeys(servers))
+    settings = {key.removeprefix("net.").removeprefix("net/").replace(".", "/"): value
+                for key, value in machine.sysctls.items()}  # fmt: skip
+    return Namespace(
+        name=machine.name,
+        sysctls=dict(HOST_SYSCTLS),
+        settings=settings,
+        hostname=machine.computerName,
+        files={"resolv.conf": resolver, "hosts": "127.0.0.1 localhost\n"},
+        programs=programs(machine.name, machine.run),
+    )
+
+
+def programs(machine: str, run: tuple[str, ...]) -> list[Program]:
+    """The programs of `run:`; the first one's log is called like the machine."""
+    return [
+        Program(machine if position == 0 else f"{machine}.{position + 1}", tuple(shlex.split(line)))
+        for position, line in enumerate(run)
+    ]

@@ -1,0 +1,104 @@
+"""Route tables of the fabric: each holds the complete effective routes of the subnets that use it (RT-1…RT-14).
+
+Kernel tables are not merged by longest prefix, so system routes, peerings and user-defined routes are settled here.
+A packet for nobody goes to a sink device with a counter, not to a blackhole route: a drop must leave evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from netemu.azure.network import PLATFORM_ADDRESS, RESERVED_RANGES, Network, Nic
+from netemu.compile.numbering import NO_ADDRESS, NO_ROUTE, TABLE_BASE, Numbering
+from netemu.linux.state import Route
+
+SINK_INDEX = {NO_ADDRESS: 2, NO_ROUTE: 3}
+IMDS_ADDRESS = IPv4Address("169.254.169.254")
+
+INSIDE, APPLIANCE, INTERNET, NONE, NOWHERE = "inside", "appliance", "internet", "none", "nowhere"
+"""What a prefix leads to; NOWHERE is a next hop that does not exist, such as a gateway in a network without one."""
+
+EVERYTHING = IPv4Network("0.0.0.0/0")
+
+
+def carried_peers(network: Network, virtual_network: str) -> list[str]:
+    """The virtual networks that a network reaches by peering: both directions exist and both allow access."""
+    return [p.remote for p in network.virtualNetworks[virtual_network].peerings if p.carries_traffic]
+
+
+def _policy(
+    network: Network, virtual_network: str, route_table: str | None
+) -> dict[IPv4Network, tuple[str, IPv4Address | None]]:
+    """Prefix to what it leads to; a user-defined route replaces a system route of the same prefix (RT-9)."""
+    own = network.virtualNetworks[virtual_network].addressSpace
+    policy: dict[IPv4Network, tuple[str, IPv4Address | None]] = {EVERYTHING: (INTERNET, None)}
+    for reserved in RESERVED_RANGES:
+        if not any(reserved.subnet_of(prefix) for prefix in own):  # RT-3
+            policy[reserved] = (NONE, None)
+    for name in (virtual_network, *carried_peers(network, virtual_network)):
+        for prefix in network.virtualNetworks[name].addressSpace:
+            policy[prefix] = (INSIDE, None)
+    if route_table is not None:
+        for route in network.scenario.routeTables[route_table].routes.values():
+            hop = IPv4Address(route.nextHopIpAddress) if route.nextHopIpAddress else None
+            target = {
+                "VnetLocal": INSIDE,
+                "VirtualAppliance": APPLIANCE,
+                "Internet": INTERNET,
+                "None": NONE,
+                "VirtualNetworkGateway": NOWHERE,
+            }[route.nextHopType]
+            policy[IPv4Network(route.addressPrefix)] = (target, hop)
+    return policy
+
+
+def _reachable(network: Network, virtual_network: str) -> Iterator[tuple[Nic, IPv4Address]]:
+    for name in (virtual_network, *carried_peers(network, virtual_network)):
+        for nic in network.nics_of(name):
+            for config in nic.ipConfigs:
+                yield nic, config.address
+
+
+def compile_tables(network: Network, numbers: Numbering) -> list[Route]:
+    """The routes of every table."""
+    reachable = {name: list(_reachable(network, name)) for name in network.virtualNetworks}
+    routes: list[Route] = []
+    for (virtual_network, route_table), number in numbers.table.items():
+        policy = _policy(network, virtual_network, route_table)
+        owners = {address: nic for nic, address in reachable[virtual_network]}
+        table = TABLE_BASE + number
+        content: dict[tuple[int, int], Route] = {}
+        for prefix, (target, hop) in policy.items():
+            key = int(prefix.network_address), prefix.prefixlen
+            content[key] = _covering(numbers, virtual_network, owners, table, prefix, target, hop)
+        longest_first = sorted(policy, key=lambda prefix: -prefix.prefixlen)
+        inside = [(int(p.network_address), int(p.netmask), policy[p][0] == INSIDE) for p in longest_first]
+        for address, nic in owners.items():
+            value = int(address)
+            if next(is_inside for base, mask, is_inside in inside if value & mask == base):
+                content[value, 32] = Route(numbers.port_index[numbers.port[nic.name]], value, 32, table)
+        platform = numbers.port_index[numbers.platform_link[virtual_network]]
+        for address in (PLATFORM_ADDRESS, IMDS_ADDRESS):  # whatever the routes say (PLT-1, PLT-2, RT-24)
+            content[int(address), 32] = Route(platform, int(address), 32, table)
+        routes.extend(content.values())
+    return routes
+
+
+def _covering(
+    numbers: Numbering,
+    virtual_network: str,
+    owners: dict[IPv4Address, Nic],
+    table: int,
+    prefix: IPv4Network,
+    target: str,
+    hop: IPv4Address | None,
+) -> Route:
+    destination, length = int(prefix.network_address), prefix.prefixlen
+    if target == INTERNET:
+        return Route(numbers.port_index[numbers.edge_link[virtual_network]], destination, length, table)
+    if target == APPLIANCE and hop in owners:
+        port = numbers.port[owners[hop].name]
+        return Route(numbers.port_index[port], destination, length, table, int(hop), onlink=True)
+    sink = NO_ROUTE if target == NONE else NO_ADDRESS
+    return Route(SINK_INDEX[sink], destination, length, table)

@@ -1,0 +1,299 @@
+"""NSGs to nftables chains.
+
+One chain for each NSG, direction and context: the tags VirtualNetwork and Internet mean other addresses in another
+virtual network or behind another route table (NSG-25), and ASGs have members in one network. A chain returns on allow
+and drops on deny, so that the NIC's and the subnet's NSG can follow each other (NSG-15). Every rule has a counter and
+its Azure name as comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from msgspec import Struct, field
+
+from netemu.azure import resources as arm
+from netemu.azure import tags
+from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic
+from netemu.compile.routes import IMDS_ADDRESS, carried_peers
+
+Context = tuple[str, str | None]
+"""Virtual network, and the route table of the subnet."""
+
+Interval = tuple[int, int]
+LAST = 2**32 - 1
+EVERYWHERE: list[Interval] = [(0, LAST)]
+
+PLATFORM_SERVICE = {"AzurePlatformDNS": (PLATFORM_ADDRESS, 53), "AzurePlatformIMDS": (IMDS_ADDRESS, 80)}
+"""Platform services that packets really reach, by the tag that names them."""
+
+_NUMBER = {"Tcp": "tcp", "Udp": "udp", "Icmp": "icmp", "Esp": "esp", "Ah": "ah"}
+
+
+def _default(priority: int, direction: arm.Direction, access: arm.Access, source: str, to: str) -> arm.SecurityRule:
+    return arm.SecurityRule(
+        priority=priority, direction=direction, access=access, protocol="*",
+        sourcePortRange=("*",), destinationPortRange=("*",),
+        sourceAddressPrefix=(source,), destinationAddressPrefix=(to,),
+    )  # fmt: skip
+
+
+DEFAULT_RULES: dict[str, arm.SecurityRule] = {
+    "AllowVnetInBound": _default(65000, "Inbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    "AllowAzureLoadBalancerInBound": _default(65001, "Inbound", "Allow", "AzureLoadBalancer", "*"),
+    "DenyAllInBound": _default(65500, "Inbound", "Deny", "*", "*"),
+    "AllowVnetOutBound": _default(65000, "Outbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    "AllowInternetOutBound": _default(65001, "Outbound", "Allow", "*", "Internet"),
+    "DenyAllOutBound": _default(65500, "Outbound", "Deny", "*", "*"),
+}
+"""NSG-7, NSG-8."""
+
+
+class Chains(Struct):
+    """The chains of all NSGs, and which port jumps to which."""
+
+    text: list[str] = field(default_factory=list)
+    nic: dict[str, dict[str, str]] = field(default_factory=lambda: {"outbound": {}, "inbound": {}})
+    """Direction → port → chain of the NIC's NSG."""
+    subnet: dict[str, dict[str, str]] = field(default_factory=lambda: {"outbound": {}, "inbound": {}})
+    """Direction → port → chain of the subnet's NSG."""
+    platform: dict[str, list[str]] = field(default_factory=dict)
+    """Port → chains with the rules that stop platform traffic (PLT-4)."""
+
+
+def compile_security(network: Network, ports: dict[str, str]) -> Chains:
+    """All chains of a network; `ports` maps NIC names to interface names."""
+    chains = Chains()
+    done: set[str] = set()
+    contexts: set[Context] = set()
+    for nic in network.nics.values():
+        port = ports[nic.name]
+        context = (nic.subnet.virtualNetwork, nic.subnet.routeTable)
+        for group, target in ((nic.networkSecurityGroup, chains.nic), (nic.subnet.networkSecurityGroup, chains.subnet)):
+            if group is None:
+                continue
+            if context not in contexts:
+                contexts.add(context)
+                chains.text.extend(_context_sets(network, context))
+            for direction in ("outbound", "inbound"):
+                name = chain_name(direction, group, context)
+                if name not in done:
+                    done.add(name)
+                    chains.text.extend(_chain(network, name, direction, group, context))
+                target[direction][port] = name
+            _platform(network, chains, done, port, group, context)
+    return chains
+
+
+def chain_name(direction: str, group: str, context: Context) -> str:
+    """`inbound/<nsg>/<virtual network>[/<route table>]`; names of resources contain no slash."""
+    return "/".join((direction, group, *(part for part in context if part is not None)))
+
+
+def has_security_group(nic: Nic) -> bool:
+    """Does any NSG apply to the NIC? Without one a Standard public IP stays closed (OUT-17)."""
+    return nic.networkSecurityGroup is not None or nic.subnet.networkSecurityGroup is not None
+
+
+# ---- addresses -------------------------------------------------------------------------------------------------------
+
+
+def intervals(prefixes: Iterable[IPv4Network]) -> list[Interval]:
+    """Disjoint, sorted, merged."""
+    merged: list[Interval] = []
+    for first, last in sorted((int(p.network_address), int(p.broadcast_address)) for p in prefixes):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def complement(covered: list[Interval]) -> list[Interval]:
+    """Every address that the intervals leave out."""
+    result, start = [], 0
+    for first, last in covered:
+        if first > start:
+            result.append((start, first - 1))
+        start = last + 1
+    if start <= LAST:
+        result.append((start, LAST))
+    return result
+
+
+def elements(covered: list[Interval]) -> str:
+    """nftables set elements."""
+    return ", ".join(
+        str(IPv4Address(first)) if first == last else f"{IPv4Address(first)}-{IPv4Address(last)}"
+        for first, last in covered
+    )
+
+
+def _virtual_network_prefixes(network: Network, context: Context) -> list[IPv4Network]:
+    virtual_network, route_table = context
+    prefixes = [IPv4Network(PLATFORM_ADDRESS)]
+    for name in (virtual_network, *carried_peers(network, virtual_network)):
+        prefixes.extend(network.virtualNetworks[name].addressSpace)
+    if route_table is not None:
+        routes = network.scenario.routeTables[route_table].routes.values()
+        prefixes.extend(IPv4Network(route.addressPrefix) for route in routes)
+    return prefixes
+
+
+def _tag(network: Network, tag: str, context: Context) -> list[Interval]:
+    if tag == "VirtualNetwork":
+        return intervals(_virtual_network_prefixes(network, context))
+    if tag == "Internet":
+        return complement(intervals([*_virtual_network_prefixes(network, context), *tags.NOT_PUBLIC]))
+    if tag == "AzureLoadBalancer":
+        return [(int(PLATFORM_ADDRESS), int(PLATFORM_ADDRESS))]
+    if tag in tags.PLATFORM_TAGS:
+        return []
+    return intervals(tags.service_prefixes(tag))
+
+
+_SET = {"VirtualNetwork": "vnet", "Internet": "internet"}
+
+
+def _set_name(tag: str, context: Context) -> str:
+    return "/".join((_SET[tag], *(part for part in context if part is not None)))
+
+
+def _context_sets(network: Network, context: Context) -> Iterator[str]:
+    for tag in _SET:
+        covered = _tag(network, tag, context)
+        if covered not in ([], EVERYWHERE):
+            yield (
+                f"set {_set_name(tag, context)} {{\n type ipv4_addr\n flags interval\n"
+                f" elements = {{ {elements(covered)} }}\n}}"
+            )
+
+
+def _side(
+    network: Network, context: Context, written: tuple[str, ...], groups: tuple[str, ...] | None, keyword: str
+) -> str | None:
+    """The match on one side's address: nothing for any, None when it can never match."""
+    if groups:
+        members = [
+            IPv4Network(config.address)
+            for nic in network.nics_of(context[0])
+            for config in nic.ipConfigs
+            if config.applicationSecurityGroups & set(groups)
+        ]
+        return _address_match(intervals(members), keyword)
+    covered: list[Interval] = []
+    for text in written:
+        if text == "*":
+            return ""
+        tag = tags.canonical(text)
+        if tag is None:
+            covered += intervals([IPv4Network(text)])
+            continue
+        part = _tag(network, tag, context)
+        if len(written) == 1 and tag in _SET and part not in ([], EVERYWHERE):
+            return f"{keyword} @{_set_name(tag, context)} "
+        covered += part
+    merged = intervals(network for first, last in covered for network in _cover(first, last))
+    return _address_match(merged, keyword)
+
+
+def _cover(first: int, last: int) -> Iterator[IPv4Network]:
+    from ipaddress import summarize_address_range
+
+    return summarize_address_range(IPv4Address(first), IPv4Address(last))
+
+
+def _address_match(covered: list[Interval], keyword: str) -> str | None:
+    if not covered:
+        return None
+    if covered == EVERYWHERE:
+        return ""
+    text = elements(covered)
+    return f"{keyword} {text} " if len(covered) == 1 else f"{keyword} {{ {text} }} "
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+def _ports(written: tuple[str, ...] | None) -> str | None:
+    """nftables' form of a port list; None for any port."""
+    ranges: list[Interval] = []
+    for text in written or ("*",):
+        if text == "*":
+            return None
+        first, _, last = text.partition("-")
+        ranges.append((int(first), int(last or first)))
+    merged: list[Interval] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    if merged == [(0, 65535)]:
+        return None
+    texts = [str(a) if a == b else f"{a}-{b}" for a, b in merged]
+    return texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
+
+
+def _protocol(rule: arm.SecurityRule) -> str:
+    """The match on protocol and ports. A rule for any protocol that names ports means TCP and UDP."""
+    source = _ports(rule.sourcePortRange or rule.sourcePortRanges)
+    destination = _ports(rule.destinationPortRange or rule.destinationPortRanges)
+    if rule.protocol in ("Icmp", "Esp", "Ah"):
+        return f"meta l4proto {_NUMBER[rule.protocol]} "
+    if source is None and destination is None:
+        return "" if rule.protocol == "*" else f"meta l4proto {_NUMBER[rule.protocol]} "
+    start = "meta l4proto { tcp, udp } " if rule.protocol == "*" else f"meta l4proto {_NUMBER[rule.protocol]} "
+    return (
+        start
+        + (f"th sport {source} " if source is not None else "")
+        + (f"th dport {destination} " if destination is not None else "")
+    )
+
+
+def _in_order(network: Network, group: str, direction: str) -> Iterator[tuple[str, arm.SecurityRule]]:
+    """The rules of one direction by priority, the default rules last (NSG-4)."""
+    written = network.scenario.networkSecurityGroups[group].securityRules
+    every = {**written, **DEFAULT_RULES}
+    chosen = [(name, rule) for name, rule in every.items() if rule.direction.lower() == direction]
+    return iter(sorted(chosen, key=lambda item: item[1].priority))
+
+
+def _chain(network: Network, chain: str, direction: str, group: str, context: Context) -> Iterator[str]:
+    yield f"chain {chain} {{"
+    for name, rule in _in_order(network, group, direction):
+        source = _side(
+            network, context, rule.sourceAddressPrefix or rule.sourceAddressPrefixes or ("*",),
+            rule.sourceApplicationSecurityGroups, "ip saddr",
+        )  # fmt: skip
+        destination = _side(
+            network, context, rule.destinationAddressPrefix or rule.destinationAddressPrefixes or ("*",),
+            rule.destinationApplicationSecurityGroups, "ip daddr",
+        )  # fmt: skip
+        if source is None or destination is None:
+            continue  # an empty ASG or a tag without addresses here: the rule matches nothing
+        verdict = "return" if rule.access == "Allow" else "drop"
+        yield f' {source}{destination}{_protocol(rule)}counter {verdict} comment "{name}"'
+    yield "}"
+
+
+def _platform(
+    network: Network, chains: Chains, done: set[str], port: str, group: str, context: Context
+) -> None:
+    """Rules that name a platform tag are the only ones that stop platform traffic (PLT-4)."""
+    lines = []
+    for name, rule in _in_order(network, group, "outbound"):
+        for text in rule.destinationAddressPrefix or rule.destinationAddressPrefixes or ():
+            service = PLATFORM_SERVICE.get(tags.canonical(text) or "")
+            if service is not None:
+                verdict = "return" if rule.access == "Allow" else "drop"
+                match = f"ip daddr {service[0]} meta l4proto {{ tcp, udp }} th dport {service[1]} "
+                lines.append(f' {match}{_protocol(rule)}counter {verdict} comment "{name}"')
+    if not lines:
+        return
+    chain = chain_name("platform", group, context)
+    if chain not in done:
+        done.add(chain)
+        chains.text.extend([f"chain {chain} {{", *lines, "}"])
+    chains.platform.setdefault(port, []).append(chain)

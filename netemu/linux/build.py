@@ -1,0 +1,139 @@
+"""Brings namespaces from nothing to their desired state.
+
+One process, one thread, nothing forks. First all namespaces, then the pairs, made from their near ends; a namespace
+that has far ends is configured when all of them are there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from netemu.linux import namespaces as ns
+from netemu.linux import nftables, rtnetlink
+from netemu.linux.rtnetlink import Rtnetlink
+from netemu.linux.state import Address, End, Lab, Namespace, Neighbour, Route, Rule, Veth
+
+Step = Callable[[str], None]
+"""Called before each step with what it is about; may raise to stop."""
+
+
+class BuildError(Exception):
+    """The kernel refused a part of a lab; the message names the namespace and the object."""
+
+    def __init__(self, namespace: str, what: str, error: OSError) -> None:
+        super().__init__(f"{namespace}: {what}: {error.strerror or error}")
+        self.error = error
+
+
+class Builder:
+    """Builds a lab's namespaces below a folder (one file each) and keeps their descriptors until `close`."""
+
+    def __init__(self, lab: Lab, folder: Path, step: Step) -> None:
+        self.lab, self.folder, self.step = lab, folder, step
+        self.descriptors: dict[str, int] = {}
+        self._inherited: dict[str, str] = {}
+
+    def __enter__(self) -> Builder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for descriptor in self.descriptors.values():
+            os.close(descriptor)
+
+    def build(self) -> None:
+        """Make every namespace and interface, with its configuration and ruleset."""
+        ends = self.lab.ends()
+        for namespace in self.lab.namespaces.values():
+            self._create(namespace)
+        waiting: list[tuple[Namespace, list[End]]] = []
+        for namespace in self.lab.namespaces.values():
+            near = [veth for end, veth in ends[namespace.name] if end is veth.near]
+            far = [end for end, veth in ends[namespace.name] if end is veth.far]
+            self.step(namespace.name)
+            if far:
+                self._send(namespace, self._pairs(near))
+                waiting.append((namespace, far))
+            else:
+                self._send(namespace, (*self._pairs(near), *_configuration(namespace, [])))
+                self._finish(namespace)
+        for namespace, far in waiting:
+            self.step(namespace.name)
+            self._send(namespace, _configuration(namespace, far))
+            self._finish(namespace)
+
+    def _create(self, namespace: Namespace) -> None:
+        self.step(namespace.name)
+        try:
+            self.descriptors[namespace.name] = descriptor = ns.create(self.folder / namespace.name)
+            with ns.entered(descriptor):
+                for name, value in namespace.sysctls.items():
+                    self._set(name, value)
+        except OSError as error:
+            raise BuildError(namespace.name, "creating the namespace", error) from error
+
+    def _set(self, name: str, value: str) -> None:
+        """Write a sysctl unless a new namespace has that value anyhow: reading once saves a write per namespace."""
+        inherited = self._inherited.get(name)
+        if inherited is None:
+            inherited = self._inherited[name] = ns.read_sysctl(name)
+        if inherited != value:
+            ns.write_sysctl(name, value)
+
+    def _pairs(self, near: list[Veth]) -> Iterator[rtnetlink.Message]:
+        yield rtnetlink.loopback_up()
+        for pair in near:
+            yield rtnetlink.veth(pair, self.descriptors[pair.far.namespace])
+
+    def _send(self, namespace: Namespace, messages: Iterable[rtnetlink.Message]) -> None:
+        with ns.entered(self.descriptors[namespace.name]):
+            netlink = Rtnetlink()
+        try:
+            with netlink:
+                netlink.send(messages)
+        except rtnetlink.RtnetlinkError as error:
+            raise BuildError(namespace.name, describe(error.about), error) from error
+
+    def _finish(self, namespace: Namespace) -> None:
+        descriptor = self.descriptors[namespace.name]
+        try:
+            if namespace.ruleset:
+                nftables.apply(descriptor, namespace.ruleset)
+        except OSError as error:
+            raise BuildError(namespace.name, "loading the nftables ruleset", error) from error
+        with ns.entered(descriptor):
+            for name, value in namespace.settings.items():
+                try:
+                    ns.write_sysctl(name, value)
+                except OSError as error:
+                    raise BuildError(namespace.name, f"sysctl net.{name.replace('/', '.')}={value}", error) from error
+
+
+def _configuration(namespace: Namespace, far: list[End]) -> Iterator[rtnetlink.Message]:
+    for end in far:
+        yield from rtnetlink.raise_link(end)
+    yield from map(rtnetlink.address, namespace.addresses)
+    yield from map(rtnetlink.neighbour, namespace.neighbours)
+    yield from map(rtnetlink.route, namespace.routes)
+    yield from map(rtnetlink.rule, namespace.rules)
+
+
+def describe(about: object) -> str:
+    """An object of a batch, for a person."""
+    match about:
+        case Veth(near=near, far=far):
+            return f"link {near.name} to {far.namespace}"
+        case End(name=name):
+            return f"raising {name}"
+        case Address(address=address, prefix_length=length):
+            return f"address {IPv4Address(address)}/{length}"
+        case Route(destination=destination, prefix_length=length, table=table):
+            return f"route {IPv4Address(destination)}/{length} in table {table}"
+        case Neighbour(address=address):
+            return f"neighbour {IPv4Address(address)}"
+        case Rule(table=table):
+            return f"rule for table {table}"
+        case _:
+            return str(about)

@@ -1,0 +1,195 @@
+"""Programs in a namespace: started there, found there, ended there.
+
+A program belongs to a namespace because /proc says that it is in it, whoever started it: none can escape by forking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from netemu.linux import namespaces as ns
+
+
+class Surroundings(Struct, frozen=True):
+    """What a program finds around it: the namespace, the host name, and the files that lie over /etc."""
+
+    namespace: Path
+    hostname: str | None
+    etc: Path | None
+
+
+class StartError(OSError):
+    """A program could not be started; `argv` is what was tried."""
+
+
+def enter(surroundings: Surroundings) -> None:
+    """Move this process (which must have one thread) into the surroundings, as a preparation for exec."""
+    descriptor = os.open(surroundings.namespace, os.O_RDONLY | os.O_CLOEXEC)
+    ns.setns(descriptor, ns.CLONE_NEWNET)
+    os.close(descriptor)
+    ns.unshare(ns.CLONE_NEWNS | ns.CLONE_NEWUTS)
+    ns.mount(None, "/", None, ns.MS_REC | ns.MS_SLAVE)
+    if surroundings.hostname is not None:
+        ns.set_hostname(surroundings.hostname)
+    with contextlib.suppress(OSError):  # /sys shows the interfaces of the namespace in which it was mounted
+        ns.unmount("/sys")
+        ns.mount("sysfs", "/sys", "sysfs", 0)
+    if surroundings.etc is not None:
+        for name in os.listdir(surroundings.etc):
+            target = os.path.realpath(f"/etc/{name}")
+            if os.path.exists(target):
+                ns.mount(str(surroundings.etc / name), target, None, ns.MS_BIND)
+
+
+def start(argv: tuple[str, ...], surroundings: Surroundings, log: Path, cwd: Path, extra: Mapping[str, str]) -> int:
+    """Start a program that outlives us and return its process id.
+
+    Its output goes to `log`. Raises StartError when it cannot be started, for example because there is no such
+    program; the new process tells us so through a pipe that closes when exec succeeds.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        _become(argv, surroundings, log, cwd, extra, writer)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        failure = pipe.read()
+    if failure:
+        os.waitpid(child, 0)
+        (code,) = struct.unpack_from("=i", failure)
+        raise StartError(code, failure[4:].decode(errors="replace") or os.strerror(code))
+    return child
+
+
+def _become(
+    argv: tuple[str, ...], surroundings: Surroundings, log: Path, cwd: Path, extra: Mapping[str, str], writer: int
+) -> None:
+    try:
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        null = os.open("/dev/null", os.O_RDONLY)
+        enter(surroundings)
+        os.chdir(cwd)
+        os.dup2(null, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.closerange(3, writer)
+        os.closerange(writer + 1, 65536)
+        os.execvpe(argv[0], argv, {**os.environ, **extra})
+    except BaseException as error:
+        code = error.errno if isinstance(error, OSError) and error.errno else 1
+        os.write(writer, struct.pack("=i", code) + os.strerror(code).encode())
+    finally:
+        os._exit(127)
+
+
+def run_daemon(argv: tuple[str, ...], namespace: int, cwd: Path) -> None:
+    """Start a daemon inside a namespace and return when it has put itself in the background, ready to serve.
+
+    Raises StartError with the daemon's own words when it cannot start.
+    """
+    import subprocess
+
+    with ns.entered(namespace):
+        try:
+            done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        except OSError as error:
+            raise StartError(error.errno, error.strerror) from error
+    if done.returncode != 0:
+        raise StartError(done.returncode, done.stderr.decode(errors="replace").strip())
+
+
+# ---- finding ---------------------------------------------------------------------------------------------------------
+
+
+def identity(namespace: Path) -> tuple[int, int]:
+    """What tells one namespace from another: device and inode of its file."""
+    status = namespace.stat()
+    return status.st_dev, status.st_ino
+
+
+def inside(identities: set[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Every process that is in one of the namespaces, and which one."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            status = os.stat(f"/proc/{entry}/ns/net")
+            found = status.st_dev, status.st_ino
+            if found in identities:
+                yield int(entry), found
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; with the id it names a process for ever. None when gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def command_line(pid: int) -> str:
+    """What a process was started as."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+            return cmdline.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+GRACE = 2.0
+"""Seconds that a process has to end by itself after SIGTERM."""
+
+
+def end_all(identities: set[tuple[int, int]]) -> int:
+    """End every process in the namespaces, first kindly; returns how many. Ourselves excepted."""
+    ended: set[int] = set()
+    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 10.0)):
+        deadline = time.monotonic() + patience
+        while True:
+            handles = []
+            for pid, _ in inside(identities):
+                if pid == os.getpid():
+                    continue
+                with contextlib.suppress(ProcessLookupError):
+                    handle = os.pidfd_open(pid)
+                    handles.append(handle)
+                    if number == signal.SIGKILL or pid not in ended:
+                        signal.pidfd_send_signal(handle, number)
+                    ended.add(pid)
+            try:
+                if not handles:
+                    return len(ended)
+                _wait(handles, deadline)
+            finally:
+                for handle in handles:
+                    os.close(handle)
+            if time.monotonic() >= deadline:
+                break
+    return len(ended)
+
+
+def _wait(handles: list[int], deadline: float) -> None:
+    """Until all processes have ended, or the deadline."""
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+    left = len(handles)
+    while left and (remaining := deadline - time.monotonic()) > 0:
+        for handle, _ in poll.poll(remaining * 1000):
+            poll.unregister(handle)
+            left -= 1

@@ -1,0 +1,113 @@
+"""The vocabulary of a desired state: plain values, in the kernel's own words.
+
+Addresses are 32-bit integers and MAC addresses six bytes, the forms in which they go out on netlink; a lab of 1000
+machines has tens of thousands of them.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class End(Struct, frozen=True):
+    """One end of a veth pair. The index is ours to choose, so nothing has to be read back."""
+
+    namespace: str
+    name: str
+    index: int
+    mac: bytes
+    noarp: bool = False
+    """On a link between two routers: no ARP; both ends carry the same MAC."""
+    proxy_arp: bool = False
+    """Answer ARP for every address that is routed by another device."""
+
+
+class Veth(Struct, frozen=True):
+    """A veth pair. `near` is created up in its own namespace; `far` is raised with the rest of its namespace."""
+
+    near: End
+    far: End
+
+
+class Address(Struct, frozen=True):
+    """An IPv4 address of an interface."""
+
+    index: int
+    address: int
+    prefix_length: int
+
+
+class Route(Struct, frozen=True):
+    """A unicast route: out of the device, by a gateway when there is one."""
+
+    index: int
+    destination: int
+    prefix_length: int
+    table: int = 254
+    gateway: int | None = None
+    onlink: bool = False
+
+
+class Rule(Struct, frozen=True):
+    """`ip rule add pref P fwmark M/MASK lookup TABLE`."""
+
+    priority: int
+    mark: int
+    mask: int
+    table: int
+
+
+class Neighbour(Struct, frozen=True):
+    """A permanent neighbour: no ARP is sent for it and it does not count against gc_thresh3."""
+
+    index: int
+    address: int
+    mac: bytes
+
+
+class Program(Struct, frozen=True):
+    """A program that runs in a namespace from `up` to `down`."""
+
+    name: str
+    """Names its log file and its place in messages."""
+    argv: tuple[str, ...]
+
+
+class Namespace(Struct):
+    """A network namespace as it should be."""
+
+    name: str
+    addresses: list[Address] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    neighbours: list[Neighbour] = field(default_factory=list)
+    sysctls: dict[str, str] = field(default_factory=dict)
+    """Below /proc/sys/net, for example `ipv4/ip_forward`; written before any interface is made."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The same, but written when the interfaces are there."""
+    ruleset: str = ""
+    """nftables text; one transaction."""
+    hostname: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    """Contents of files that programs inside see in /etc."""
+    daemons: list[Program] = field(default_factory=list)
+    """Parts of the lab itself: `up` waits until each has put itself in the background, ready to serve."""
+    daemon_files: dict[str, str] = field(default_factory=dict)
+    """Files that the daemons read, by name below the lab's folder."""
+    programs: list[Program] = field(default_factory=list)
+
+
+class Lab(Struct):
+    """Everything that a lab should be, in the order in which it is built."""
+
+    name: str
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
+    veths: list[Veth] = field(default_factory=list)
+
+    def ends(self) -> dict[str, list[tuple[End, Veth]]]:
+        """The veth ends of each namespace."""
+        result: dict[str, list[tuple[End, Veth]]] = {name: [] for name in self.namespaces}
+        for veth in self.veths:
+            result[veth.near.namespace].append((veth.near, veth))
+            result[veth.far.namespace].append((veth.far, veth))
+        return result
