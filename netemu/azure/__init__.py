@@ -3,6 +3,15 @@
 resources   what a person writes, in ARM's property names
 network     the resources resolved: addresses allocated, references followed; all later stages start from it
 tags        service tags and their prefixes
+prefixes    sets of addresses and ports
+flow        who sends what to whom, and the packet that carries it
+security    effective security rules, and which one decides
+routing     effective routes, and which one decides
+placement   which NIC is where, with its rules and routes; who owns which address
+edge        translations at the internet edge
+steps       what a verdict is made of
+walk        the way of one packet, step by step
+verdict     what becomes of a flow: `Engine` and `judge`
 
 This package speaks ARM's vocabulary only, imports nothing else of ours and never touches the system.
 """

@@ -32,7 +32,7 @@ class Resource(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that can be written in a scenario: immutable, and unknown properties are errors."""
 
 
-class Subnet(Resource):
+class Subnet(Resource, frozen=True):
     """A range of a virtual network in which NICs live."""
 
     addressPrefix: Annotated[str, described("The subnet's range, for example 10.0.1.0/24 (smallest: /29).")]
@@ -41,7 +41,7 @@ class Subnet(Resource):
     defaultOutboundAccess: Annotated[bool, described("May its VMs reach the internet without a public IP?")] = True
 
 
-class VirtualNetworkPeering(Resource):
+class VirtualNetworkPeering(Resource, frozen=True):
     """One direction of a peering; traffic flows when both directions exist (PEER-1, PEER-2)."""
 
     remoteVirtualNetwork: Annotated[str, described("Name of the other virtual network.")]
@@ -53,13 +53,13 @@ class VirtualNetworkPeering(Resource):
     useRemoteGateways: Annotated[bool, described("Use the other network's gateway.")] = False
 
 
-class DhcpOptions(Resource):
+class DhcpOptions(Resource, frozen=True):
     """Settings that virtual machines receive by DHCP."""
 
     dnsServers: Annotated[Strings, described("DNS servers in place of Azure's 168.63.129.16.")] = ()
 
 
-class VirtualNetwork(Resource):
+class VirtualNetwork(Resource, frozen=True):
     """A private network; its resources reach each other unless a rule says otherwise."""
 
     addressSpace: Annotated[Strings, described("One or more prefixes, for example 10.0.0.0/16.")]
@@ -71,7 +71,7 @@ class VirtualNetwork(Resource):
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class SecurityRule(Resource):
+class SecurityRule(Resource, frozen=True):
     """One rule of an NSG (NSG-3). A singular property and its plural exclude each other (NSG-14)."""
 
     priority: Annotated[int, described("100 to 4096; the lowest number that matches decides.")]
@@ -91,20 +91,20 @@ class SecurityRule(Resource):
     description: Annotated[str | None, described("For the reader; 140 characters at most.")] = None
 
 
-class NetworkSecurityGroup(Resource):
+class NetworkSecurityGroup(Resource, frozen=True):
     """A list of security rules; Azure's six default rules are always there too (NSG-7, NSG-8)."""
 
     securityRules: Annotated[dict[str, SecurityRule], described("Rules by name.")] = field(default_factory=dict)
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class ApplicationSecurityGroup(Resource):
+class ApplicationSecurityGroup(Resource, frozen=True):
     """A name that NICs join and security rules use in place of addresses (NSG-29)."""
 
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class Route(Resource):
+class Route(Resource, frozen=True):
     """A user-defined route (RT-6, RT-7)."""
 
     addressPrefix: Annotated[str, described("Destination, for example 0.0.0.0/0.")]
@@ -112,7 +112,7 @@ class Route(Resource):
     nextHopIpAddress: Annotated[str | None, described("The appliance; for VirtualAppliance only.")] = None
 
 
-class RouteTable(Resource):
+class RouteTable(Resource, frozen=True):
     """User-defined routes for the subnets that name this table."""
 
     routes: Annotated[dict[str, Route], described("Routes by name.")] = field(default_factory=dict)
@@ -120,7 +120,7 @@ class RouteTable(Resource):
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class PublicIPAddress(Resource):
+class PublicIPAddress(Resource, frozen=True):
     """A public address. Standard is closed until an NSG allows (OUT-17)."""
 
     sku: Annotated[Sku, described("Standard (closed without an NSG) or Basic (open without one).")] = "Standard"
@@ -132,7 +132,7 @@ class PublicIPAddress(Resource):
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class IPConfiguration(Resource):
+class IPConfiguration(Resource, frozen=True):
     """An address of a NIC."""
 
     subnet: Annotated[str, described("network/subnet")]
@@ -145,14 +145,14 @@ class IPConfiguration(Resource):
     primary: Annotated[bool | None, described("The NIC's first address; exactly one.")] = None
 
 
-class DnsSettings(Resource):
+class DnsSettings(Resource, frozen=True):
     """DNS settings of a NIC."""
 
     dnsServers: Annotated[Strings, described("DNS servers for this NIC only (NIC-11).")] = ()
     internalDnsNameLabel: Annotated[str | None, described("A second name for the VM (DNS-2).")] = None
 
 
-class NetworkInterface(Resource):
+class NetworkInterface(Resource, frozen=True):
     """A NIC. Either `ipConfigurations`, or the short form with `subnet` for a single one named ipconfig1."""
 
     ipConfigurations: Annotated[dict[str, IPConfiguration] | None, described("Addresses by name.")] = None
@@ -166,7 +166,7 @@ class NetworkInterface(Resource):
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class VirtualMachine(Resource):
+class VirtualMachine(Resource, frozen=True):
     """A machine: a network namespace in which programs run.
 
     Either `networkInterfaces`, or the short form with `subnet` for a single NIC named <vm>-nic.
@@ -187,7 +187,7 @@ class VirtualMachine(Resource):
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 
-class InternetHost(Resource):
+class InternetHost(Resource, frozen=True):
     """A machine on the lab's internet."""
 
     ipAddress: Annotated[str, described("Its public address.")]
@@ -195,7 +195,7 @@ class InternetHost(Resource):
     location: Annotated[str | None, described("Region.")] = None
 
 
-class Internet(Resource):
+class Internet(Resource, frozen=True):
     """The lab's internet; nothing of the real one."""
 
     hosts: Annotated[dict[str, InternetHost], described("Hosts by name; VMs can resolve the names.")] = field(
@@ -203,7 +203,7 @@ class Internet(Resource):
     )
 
 
-class Expectation(Resource):
+class Expectation(Resource, frozen=True):
     """One flow, and what must become of it. `verify` proves it with packets."""
 
     from_: Annotated[str, described("VM, NIC, internet host, or VM/address.")] = field(name="from")
@@ -219,7 +219,7 @@ class Expectation(Resource):
     name: Annotated[str | None, described("What this line proves, for the report.")] = None
 
 
-class Scenario(Resource):
+class Scenario(Resource, frozen=True):
     """A whole scenario file."""
 
     name: Annotated[str, described("Name of the lab: lower-case letters, digits and -.", pattern="^[a-z][a-z0-9-]*$")]

@@ -1,0 +1,162 @@
+"""What Azure does with a flow: the whole way of its first packet and of the packet that answers.
+
+This is one reading of Azure's rules. Another one, written apart from it, is the compiler's; `verify` holds the two
+against each other and against packets. Neither is ever made from the other.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address
+
+from msgspec import Struct, structs
+
+from netemu.azure import resources as arm
+from netemu.azure.edge import Translations
+from netemu.azure.flow import Flow, Packet, dotted, packet_of
+from netemu.azure.network import Network, Nic, Subnet
+from netemu.azure.placement import Placement
+from netemu.azure.routing import EffectiveRoute, NextHop, next_hop
+from netemu.azure.security import Consideration, Context, EffectiveRule, consider, effective_rules
+from netemu.azure.steps import End, Stage, Step, StepKind, Verdict
+from netemu.azure.walk import Memory, Walk
+from netemu.errors import PersonError
+
+__all__ = ["Engine", "NsgDecision", "Stage", "Step", "StepKind", "Verdict", "judge"]
+
+
+class NsgDecision(Struct, frozen=True):
+    """What one NSG says to a packet at one NIC."""
+
+    networkSecurityGroup: str
+    place: str
+    """The NIC or the subnet that the NSG is associated to."""
+    considered: tuple[Consideration, ...]
+    """Every rule that was looked at, in order; the last one decided."""
+
+    @property
+    def rule(self) -> EffectiveRule:
+        """The rule that decided."""
+        return self.considered[-1].rule
+
+
+class Engine:
+    """Verdicts, effective rules and effective routes of one network. Making it costs; asking it is cheap."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._placement = Placement(network)
+
+    def judge(self, flow: Flow) -> Verdict:
+        """What becomes of the flow's first packet, and of the reply to it."""
+        memory = Memory(set(), Translations())
+        walk = Walk(self._placement, memory, replying=False)
+        packet, sender, end = self._start(walk, flow)
+        verdict = _verdict(walk, end)
+        if end.access == "Deny":
+            return verdict
+        if end.stage != "delivered":
+            reply = Verdict(
+                access="Allow",
+                stage=end.stage,
+                destination=sender,
+                receiver=sender,
+                sourceSeenAs=_address(end.packet.destination),
+                destinationSeenAs=_address(end.packet.source),
+            )
+            return structs.replace(verdict, reply=reply, answered=True)
+        back = Walk(self._placement, memory, replying=True)
+        returned = self._answer(back, end)
+        answered = (
+            returned.access == "Allow" and returned.receiver == sender and returned.packet == packet.reversed()
+        )
+        return structs.replace(verdict, reply=_verdict(back, returned), answered=answered)
+
+    def _start(self, walk: Walk, flow: Flow) -> tuple[Packet, str, End]:
+        placement = self._placement
+        name = flow.source
+        if name in placement.guests:
+            guest = placement.guests[name]
+            chosen = guest.port_towards(int(flow.destinationAddress))
+            packet = packet_of(flow, int(flow.sourceAddress or chosen.nic.address))
+            return packet, name, walk.from_guest(guest, packet)
+        if name in placement.ports:
+            port = placement.ports[name]
+            packet = packet_of(flow, int(flow.sourceAddress or port.nic.address))
+            return packet, port.machine, walk.from_guest(placement.guests[port.machine], packet, port)
+        if name in self.network.hosts:
+            packet = packet_of(flow, int(flow.sourceAddress or self.network.hosts[name].address))
+            return packet, name, walk.from_host(name, packet)
+        raise PersonError(f"{name} is neither a virtual machine, a NIC nor an internet host")
+
+    def _answer(self, walk: Walk, end: End) -> End:
+        """The receiver sends from the address and port that it was spoken to, by its own routes (NIC-4)."""
+        assert end.receiver is not None
+        packet = end.packet.reversed()
+        guest = self._placement.guests.get(end.receiver)
+        # A machine and an internet host may have the same name; `place` is the host's own then.
+        if guest is None or end.place == end.receiver:
+            return walk.from_host(end.receiver, packet)
+        return walk.from_guest(guest, packet)
+
+    def evaluate_nsgs(self, nic: Nic, direction: arm.Direction, packet: Packet) -> tuple[NsgDecision, ...]:
+        """What the NSGs alone say to a packet at a NIC, as IP flow verify does: no routes, no records (NW-3).
+
+        One decision for each NSG in the order of NSG-15, ending with the first that denies; none without NSGs.
+        """
+        decisions = []
+        for gate in self._placement.gates(nic, direction):
+            considered = consider(gate.classifier.rules, packet)
+            decisions.append(NsgDecision(gate.networkSecurityGroup, gate.place, considered))
+            if considered[-1].rule.access == "Deny":
+                break
+        return tuple(decisions)
+
+    def effective_rules(
+        self, security_group: str, subnet: Subnet, direction: arm.Direction
+    ) -> tuple[EffectiveRule, ...]:
+        """The rules of an NSG as they apply in a subnet, in order of evaluation."""
+        return effective_rules(self.network, security_group, Context.of(subnet), direction)
+
+    def effective_routes(self, subnet: Subnet) -> tuple[EffectiveRoute, ...]:
+        """All routes of a subnet, valid or not."""
+        return self._placement.routes(subnet).routes
+
+    def next_hop(self, subnet: Subnet, destination: IPv4Address) -> NextHop:
+        """The route that decides for a destination, and those that lost."""
+        return next_hop(self.network, subnet, destination)
+
+
+def judge(network: Network, flow: Flow) -> Verdict:
+    """One verdict. For many, keep an `Engine`."""
+    return Engine(network).judge(flow)
+
+
+def _verdict(walk: Walk, end: End) -> Verdict:
+    allowed = end.access == "Allow"
+    rule = walk.last_rule if allowed else end.rule
+    nic: str | None = end.place
+    direction = end.direction
+    if allowed:
+        nic = walk.last_port.name if walk.last_port is not None else None
+        direction = rule.direction if rule is not None else None
+    place = end.place if end.stage != "platform" else dotted(end.packet.destination)
+    return Verdict(
+        access=end.access,
+        stage=end.stage,
+        rule=rule.name if rule is not None else None,
+        networkSecurityGroup=rule.networkSecurityGroup if rule is not None else None,
+        nic=nic,
+        direction=direction,
+        via=tuple(walk.via),
+        destination=place if allowed else None,
+        receiver=end.receiver,
+        sourceSeenAs=_address(end.packet.source) if allowed else None,
+        destinationSeenAs=_address(end.packet.destination) if allowed else None,
+        steps=tuple(walk.steps),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _address(number: int) -> IPv4Address:
+    return IPv4Address(number)
