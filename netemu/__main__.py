@@ -1,0 +1,5 @@
+"""`python -m netemu`."""
+
+from netemu.cli.main import main
+
+main()

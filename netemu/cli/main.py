@@ -1,0 +1,84 @@
+"""The `netemu` command. Exit codes: 0 fine, 1 the answer is no, 2 the person's mistake, 3 the system refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+import netemu
+from netemu.errors import NetemuError
+
+COMMANDS = {
+    "up": "life", "down": "life", "ls": "life", "status": "life",
+    "exec": "inside", "shell": "inside", "capture": "inside",
+    "validate": "files", "schema": "files", "graph": "files",
+    "verify": "proof",
+    "doctor": "machine", "completion": "machine",
+}  # fmt: skip
+"""Command to the module of this package that has it."""
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a lab's life, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command's module."""
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"netemu.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, f"{name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest a command for a mistyped one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if close:
+                error.message += f" Did you mean {close[0]!r}?"
+            raise
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(netemu.__version__, prog_name="netemu")
+def cli() -> None:
+    """Azure networking with real packets, on one Linux machine.
+
+    \b
+    Try:  sudo netemu up scenarios/three-tier.yaml
+          sudo netemu verify
+          sudo netemu exec web1 -- curl -s http://app1:8080
+          sudo netemu down
+    """
+
+
+def main() -> None:
+    """Run the command line; every error that is meant for a person becomes one message and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except NetemuError as error:
+        click.echo(f"netemu: {error}" if "\n" not in str(error) else str(error), err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("netemu: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)

@@ -1,0 +1,41 @@
+"""Runs a program inside a lab, in place of ourselves: exit status, signals, terminal and stdin are its own."""
+
+from __future__ import annotations
+
+import difflib
+import os
+
+from netemu.errors import PersonError, SystemRefusal
+from netemu.lab.folder import LabFolder
+from netemu.lab.requirements import require_root
+from netemu.lab.up import surroundings
+from netemu.linux import processes
+
+
+def node(folder: LabFolder, name: str) -> str:
+    """The node of that name, or an error that names what there is."""
+    nodes = folder.nodes()
+    if name in nodes:
+        return name
+    close = difflib.get_close_matches(name, nodes, 1)
+    there = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(n for n in nodes if n[0] != '@')}"
+    raise PersonError(f"lab {folder.name} has no machine {name!r}; {there}")
+
+
+def execute(folder: LabFolder, name: str, argv: tuple[str, ...]) -> None:
+    """Become `argv` inside a node. Returns only by raising."""
+    require_root("exec")
+    around = surroundings(folder, node(folder, name))
+    cwd = os.getcwd()
+    os.environ["NETEMU_LAB"], os.environ["NETEMU_NODE"] = folder.name, name
+    try:
+        processes.enter(around)
+        os.chdir(cwd)
+    except OSError as error:
+        raise SystemRefusal(f"cannot enter {name}: {error.strerror}") from error
+    try:
+        os.execvp(argv[0], argv)
+    except FileNotFoundError:
+        raise PersonError(f"there is no program {argv[0]!r} on this machine") from None
+    except OSError as error:
+        raise PersonError(f"cannot run {argv[0]!r}: {error.strerror}") from error

@@ -1,0 +1,72 @@
+"""The names under which other tools find a lab's machines: /run/netns/<lab>.<node> and /etc/netns/<lab>.<node>.
+
+Each is a symbolic link into the lab's folder, which `ip netns` follows; that is also how ours are told from others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from netemu.errors import PersonError
+from netemu.lab.folder import LabFolder, base
+
+NETNS = Path("/run/netns")
+ETC_NETNS = Path("/etc/netns")
+
+
+def _marker(directory: Path) -> Path:
+    return base() / ("." + "-".join(directory.parts[1:]) + ".made-by-netemu")
+
+
+def refuse_foreign(folder: LabFolder, nodes: Iterable[str]) -> None:
+    """Refuse to take a name that is somebody else's."""
+    for node in nodes:
+        for directory in (NETNS, ETC_NETNS):
+            path = directory / f"{folder.name}.{node}"
+            if os.path.lexists(path) and not _is_ours(folder, path):
+                raise PersonError(
+                    f"{path} is there already and is not netemu's; remove it or rename the lab or `{node}`"
+                )
+
+
+def _is_ours(folder: LabFolder, path: Path) -> bool:
+    return path.is_symlink() and str(path.readlink()).startswith(f"{folder.path}/")
+
+
+def publish(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> None:
+    """Make the names of a lab's nodes; those in `with_files` have files for /etc too."""
+    for directory, chosen, target in ((NETNS, nodes, folder.namespaces), (ETC_NETNS, with_files, folder.etc)):
+        if not directory.is_dir():
+            _marker(directory).touch()
+            directory.mkdir(parents=True)
+        for node in chosen:
+            path = directory / f"{folder.name}.{node}"
+            try:
+                path.symlink_to(target / node)
+            except FileExistsError:
+                if not _is_ours(folder, path):
+                    raise PersonError(f"{path} is there already and is not netemu's") from None
+
+
+def published(folder: LabFolder) -> Iterator[Path]:
+    """Every name that leads into a lab's folder."""
+    for directory in (NETNS, ETC_NETNS):
+        if directory.is_dir():
+            for entry in os.scandir(directory):
+                path = Path(entry.path)
+                if entry.name.startswith(f"{folder.name}.") and _is_ours(folder, path):
+                    yield path
+
+
+def withdraw(folder: LabFolder) -> None:
+    """Remove a lab's names, and the directories themselves if netemu made them and nobody else uses them."""
+    for path in list(published(folder)):
+        path.unlink(missing_ok=True)
+    for directory in (NETNS, ETC_NETNS):
+        marker = _marker(directory)
+        if marker.exists() and (not directory.is_dir() or not any(directory.iterdir())):
+            if directory.is_dir() and not directory.is_mount():
+                directory.rmdir()
+            marker.unlink()

@@ -1,0 +1,41 @@
+"""What a machine must have before anything is touched."""
+
+from __future__ import annotations
+
+import os
+
+from netemu.errors import SystemRefusal
+
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
+
+
+def require_root(command: str) -> None:
+    """Refuse without the rights to make namespaces and mounts."""
+    capabilities = 0
+    with open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                capabilities = int(line.split()[1], 16)
+    if not capabilities >> CAP_SYS_ADMIN & 1 or not capabilities >> CAP_NET_ADMIN & 1:
+        raise SystemRefusal(f"`netemu {command}` makes network namespaces, which needs root; run it with sudo")
+
+
+def require_tool(name: str, package: str, purpose: str) -> str:
+    """The path of a program that a lab needs."""
+    for directory in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
+        path = os.path.join(directory, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise SystemRefusal(f"{name} is missing: {purpose}; install it with `apt-get install {package}`")
+
+
+def require_library() -> None:
+    """Refuse without libnftables, which the nftables binding loads."""
+    try:
+        import nftables
+
+        nftables.Nftables()
+    except (OSError, ImportError) as error:
+        raise SystemRefusal(
+            f"libnftables cannot be loaded ({error}); install it with `apt-get install libnftables1`"
+        ) from error
