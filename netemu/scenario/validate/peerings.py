@@ -1,0 +1,112 @@
+"""Peerings of virtual networks (PEER-1, PEER-9, PEER-10, PEER-12). One side alone is allowed: it is `Initiated`."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from msgspec import Struct
+
+from netemu.azure import resources as arm
+from netemu.scenario import codes
+from netemu.scenario.tree import Path
+from netemu.scenario.validate.context import Context
+
+
+class _Side(Struct, frozen=True):
+    """One side of a peering."""
+
+    owner: str
+    name: str
+    remote: str
+    order: int
+
+    @property
+    def path(self) -> Path:
+        return ("virtualNetworks", self.owner, "virtualNetworkPeerings", self.name)
+
+
+def check(context: Context) -> None:
+    """Check every peering."""
+    sides: dict[frozenset[str], _Side] = {}
+    for owner, network in context.scenario.virtualNetworks.items():
+        remotes: dict[str, str] = {}
+        for name, peering in network.virtualNetworkPeerings.items():
+            side = _Side(owner, name, peering.remoteVirtualNetwork, len(sides))
+            _gateways(context, side, peering)
+            if not _remote(context, side):
+                continue
+            first = remotes.setdefault(side.remote, name)
+            if first != name:
+                context.add(
+                    side.path, "remoteVirtualNetwork", f"{first} is a peering with {side.remote} already",
+                    "one peering for each pair of networks", codes.ANOTHER_PEERING,
+                )  # fmt: skip
+                continue
+            pair = frozenset((owner, side.remote))
+            if pair not in sides:
+                sides[pair] = side
+                _overlap(context, side)
+    _between_spokes(context, list(sides.values()))
+
+
+def _gateways(context: Context, side: _Side, peering: arm.VirtualNetworkPeering) -> None:
+    for name, wanted in (
+        ("allowGatewayTransit", peering.allowGatewayTransit),
+        ("useRemoteGateways", peering.useRemoteGateways),
+    ):
+        if wanted:
+            context.add(
+                side.path, name, f"{name} needs a virtual network gateway, which netemu does not have yet",
+                "remove it or write false", codes.NO_GATEWAY,
+            )  # fmt: skip
+
+
+def _remote(context: Context, side: _Side) -> bool:
+    if side.remote == side.owner:
+        context.add(
+            side.path, "remoteVirtualNetwork", "a network cannot be peered with itself", "another network",
+            codes.PEERED_WITH_ITSELF,
+        )  # fmt: skip
+        return False
+    return context.reference(
+        side.path, "remoteVirtualNetwork", side.remote, "virtualNetwork", context.scenario.virtualNetworks,
+        "virtualNetworks",
+    )  # fmt: skip
+
+
+def _overlap(context: Context, side: _Side) -> None:
+    near, far = context.spaces[side.owner], context.spaces[side.remote]
+    common = [f"{a} and {b}" for a in near for b in far if a.overlaps(b)]
+    if common:
+        context.add(
+            side.path, "remoteVirtualNetwork",
+            f"{side.owner} and {side.remote} cannot be peered because their address spaces overlap: "
+            + ", ".join(common[:6]),
+            "address spaces that do not overlap", codes.ADDRESS_SPACES_OVERLAP,
+        )  # fmt: skip
+
+
+def _between_spokes(context: Context, sides: list[_Side]) -> None:
+    """Two networks that are both peered with a third must not overlap either (PEER-9)."""
+    around: dict[str, list[tuple[int, int, _Side, str, IPv4Network]]] = {}
+    for side in sides:
+        for hub, spoke in ((side.owner, side.remote), (side.remote, side.owner)):
+            ranges = around.setdefault(hub, [])
+            ranges.extend((int(prefix[0]), int(prefix[-1]), side, spoke, prefix) for prefix in context.spaces[spoke])
+    told: set[tuple[str, frozenset[str]]] = set()
+    for hub, ranges in around.items():
+        ranges.sort(key=lambda item: item[:2])
+        furthest = None
+        for item in ranges:
+            if furthest is not None and item[0] <= furthest[1] and item[3] != furthest[3]:
+                late, early = (item, furthest) if item[2].order > furthest[2].order else (furthest, item)
+                pair = (hub, frozenset((late[3], early[3])))
+                if pair not in told:
+                    told.add(pair)
+                    context.add(
+                        late[2].path, "remoteVirtualNetwork",
+                        f"{late[3]} ({late[4]}) overlaps {early[3]} ({early[4]}), which is peered with {hub} already",
+                        "address spaces that do not overlap", codes.OVERLAP_WITH_PEERED,
+                    )  # fmt: skip
+            if furthest is None or item[1] > furthest[1]:
+                furthest = item
