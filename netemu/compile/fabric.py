@@ -5,9 +5,13 @@ A packet meets, in the order of the hooks:
     prerouting -300  source     the NIC's own MAC and address, nothing that Azure blocks (NIC-7, NIC-10, ARP-3, ARP-4)
     prerouting -150  ingress    the mark of its port selects the routing table; a port without mark does not exist
     prerouting -140  ttl        put back what forwarding takes: the fabric is no hop (ARP-7)
-    forward     -10  port       the NIC's own destinations (NIC-7), forwarded traffic of peers (PEER-11), sinks
     forward       0  outbound   NSGs of the NIC that sends: the NIC's, then the subnet's (NSG-15)
+    forward       5  hop        what the route leads to: sinks, the internet, forwarded traffic of peers (PEER-11)
     forward      10  inbound    NSGs of the NIC that receives: the subnet's, then the NIC's
+    forward      15  arrival    the NIC's own destinations only, unless it forwards (NIC-7)
+
+The routing decision itself falls before all of forward, but its drops are counted where Azure's pipeline has them
+(PIPE-1, PIPE-5): after the sender's NSGs.
 
 The two gates keep flow records of their own, one per NIC, because Azure's state is per NIC: a flow through an
 appliance crosses the fabric twice with the same addresses and ports, and conntrack has one entry for both crossings,
@@ -106,7 +110,7 @@ def _tables(network: Network, numbers: Numbering) -> Iterator[str]:
     chains = compile_security(network, numbers.port)
     yield from chains.text
     yield from _prerouting(network, numbers)
-    yield from _port(network, numbers)
+    yield from _hop(network, numbers)
     yield from _gate("outbound", "iif", "ip saddr . ip daddr", "th sport . th dport", chains)
     yield from _gate("inbound", "oif", "ip daddr . ip saddr", "th dport . th sport", chains)
     yield "}"
@@ -145,6 +149,7 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     yield from _set(
         "forwarding", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values() if nic.enableIPForwarding)
     )
+    yield from _set("own_ports", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values()))
     yield from _set("edge", "ifname", (f'"{link}"' for link in numbers.edge_link.values()))
     yield from _set("platform", "ifname", (f'"{link}"' for link in numbers.platform_link.values()))
     yield from _set(
@@ -189,7 +194,7 @@ chain ingress {{
 }}"""
 
 
-def _port(network: Network, numbers: Numbering) -> Iterator[str]:
+def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
     guarded: dict[str, str] = {}
     for name, owner in network.virtualNetworks.items():
         closed = [
@@ -208,14 +213,18 @@ def _port(network: Network, numbers: Numbering) -> Iterator[str]:
         yield "}"
         for nic in network.nics_of(name):
             guarded[numbers.port[nic.name]] = chain
-    yield "chain port {\n type filter hook forward priority -10; policy accept;"
+    yield "chain hop {\n type filter hook forward priority 5; policy accept;"
     if guarded:
         yield f" oifname vmap {_verdicts(guarded)}"
-    yield f""" oifname . ip daddr @own accept
+    yield f""" oifname @own_ports accept
  oifname "{NO_ROUTE}" counter drop comment "next hop None"
  oifname "{NO_ADDRESS}" counter drop comment "no NIC"
  oifname @edge iifname @router accept
  oifname @edge iifname . ip saddr != @own counter drop comment "foreign source to the internet"
+}}
+chain arrival {{
+ type filter hook forward priority 15; policy accept;
+ oifname . ip daddr @own accept
  oifname @router accept
  oifname @forwarding accept
  counter drop comment "destination address"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PUBLIC_POOL, InternetHost, Network
-from netemu.compile.edge import public_addresses
+from netemu.compile.edge import PRIVATE, public_addresses
 from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
 from netemu.compile.numbering import INTERNET, LINK_MAC, interface_name
@@ -68,6 +68,7 @@ set known {{
 }}
 chain route {{
  type filter hook prerouting priority -300; policy accept;
+ ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
  ip daddr != @known counter drop comment "no such host"
 }}
 }}

@@ -1,0 +1,171 @@
+"""Expectation, verdict and packet, side by side. Any disagreement fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from netemu.azure.flow import flow_of
+from netemu.azure.network import Network
+from netemu.azure.resources import Expectation
+from netemu.azure.verdict import Engine, Verdict
+from netemu.verify.evidence import SAME_STAGE, Decision
+from netemu.verify.observe import Observation, Observer
+from netemu.verify.probes import fresh_port
+
+
+class Result(Struct, frozen=True):
+    """One expectation, what Azure's rules say, what the packet did, and where they part."""
+
+    number: int
+    """Position in `expect`, from 1."""
+    expectation: Expectation
+    verdict: Verdict
+    observation: Observation
+    disagreements: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Do all three agree?"""
+        return not self.disagreements
+
+    @property
+    def title(self) -> str:
+        """The flow in a line."""
+        e = self.expectation
+        port = f"/{e.port}" if e.port is not None else ""
+        return f"{e.from_} → {e.to} {e.protocol}{port}"
+
+    @property
+    def decided_by(self) -> Decision | None:
+        """The rule that dropped the probe, as counted; when several rules dropped something, the one of the verdict."""
+        return decider(self.observation, self.verdict)
+
+
+def verify(network: Network, namespaces: Mapping[str, Path]) -> Iterator[Result]:
+    """Prove every line of `expect`, one after the other."""
+    engine = Engine(network)
+    with Observer(network, namespaces) as observer:
+        for number, expectation in enumerate(network.scenario.expect, start=1):
+            flow = flow_of(network, expectation)
+            if expectation.sourcePort is None:
+                flow = structs.replace(flow, sourcePort=fresh_port())
+            verdict = engine.judge(flow)
+            observation = observer.observe(
+                flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered
+            )
+            found = tuple(_disagreements(network, expectation, verdict, observation))
+            yield Result(number, expectation, verdict, observation, found)
+
+
+def decider(observation: Observation, verdict: Verdict) -> Decision | None:
+    """The rule that dropped the probe. Other traffic of the lab may have moved other counters meanwhile."""
+    dropped = [decision for decision in observation.decisions if decision.dropped]
+    return next((decision for decision in dropped if _is_of(decision, verdict)), dropped[0] if dropped else None)
+
+
+def _is_of(decision: Decision, verdict: Verdict) -> bool:
+    if decision.stage != SAME_STAGE.get(verdict.stage, verdict.stage):
+        return False
+    return verdict.rule is None or (decision.networkSecurityGroup, decision.rule) == (
+        verdict.networkSecurityGroup, verdict.rule
+    )  # fmt: skip
+
+
+WITHOUT_COUNTER = ("guest-not-forwarding", "loop")
+"""Ends of a way inside a guest: the evidence is the tap that saw the packet come in and never leave."""
+
+
+def _disagreements(
+    network: Network, expectation: Expectation, verdict: Verdict, observation: Observation
+) -> Iterator[str]:
+    packet = "Allow" if observation.delivered else "Deny"
+    if expectation.access != verdict.access:
+        yield f"expected {expectation.access}, but Azure's rules say {verdict.access}{_why(verdict)}"
+    if verdict.access != packet:
+        seen = _fate(observation)
+        yield f"Azure's rules say {verdict.access}{_why(verdict)}, but the packet {seen}"
+    if verdict.access == packet == "Deny" and observation.error is None:
+        yield from _drop(verdict, observation)
+    if verdict.access == packet == "Allow":
+        yield from _delivery(verdict, observation)
+    yield from _expected_details(network, expectation, verdict, observation)
+
+
+def _drop(verdict: Verdict, observation: Observation) -> Iterator[str]:
+    dropped = [decision for decision in observation.decisions if decision.dropped]
+    if verdict.stage in WITHOUT_COUNTER:
+        if not observation.via:
+            yield f"Azure's rules say that it ends in the guest ({verdict.stage}), but no guest saw it"
+    elif not any(_is_of(decision, verdict) for decision in dropped):
+        where = ", ".join(map(str, dropped)) or "no counter saw it"
+        yield f"Azure's rules drop it at {verdict.stage}{_why(verdict)}, the data plane at: {where}"
+
+
+def _delivery(verdict: Verdict, observation: Observation) -> Iterator[str]:
+    if verdict.receiver not in (None, observation.receiver):
+        yield f"Azure's rules deliver it to {verdict.receiver}, it arrived at {observation.receiver}"
+    if verdict.via != observation.via:
+        yield f"Azure's rules send it via {_path(verdict.via)}, it went via {_path(observation.via)}"
+    for name in ("sourceSeenAs", "destinationSeenAs"):
+        ours, seen = getattr(verdict, name), getattr(observation, name)
+        if ours != seen:
+            yield f"{name}: {ours} by Azure's rules, {seen} in the packet"
+    if verdict.answered != observation.answered:
+        yield (
+            f"the answer: Azure's rules say {_came(verdict.answered)}"
+            f"{_why(verdict.reply) if verdict.reply else ''}, it {_came(bool(observation.answered))}"
+        )
+
+
+def _expected_details(
+    network: Network, expectation: Expectation, verdict: Verdict, observation: Observation
+) -> Iterator[str]:
+    if expectation.rule is not None:
+        if verdict.rule != expectation.rule and not any(
+            step.rule is not None and step.rule.name == expectation.rule for step in verdict.steps
+        ):
+            yield f"expected rule {expectation.rule}, but by Azure's rules it is {verdict.rule or 'none'}"
+        if not any(decision.rule == expectation.rule for decision in observation.decisions):
+            counted = ", ".join(str(d) for d in observation.decisions if d.rule) or "none"
+            yield f"expected rule {expectation.rule}, but its counter did not move (moved: {counted})"
+    if expectation.via is not None and expectation.via not in (verdict.via, observation.via):
+        yield f"expected via {_path(expectation.via)}, it went via {_path(observation.via)}"
+    if expectation.sourceSeenAs is not None and expectation.access == "Allow":
+        named = network.publicIPs.get(expectation.sourceSeenAs)
+        wanted = named.address if named else IPv4Address(expectation.sourceSeenAs)
+        if observation.sourceSeenAs != wanted:
+            yield f"expected source {wanted}, the receiver saw {observation.sourceSeenAs}"
+    wanted_reply = expectation.reply or ("Allow" if expectation.access == "Allow" else None)
+    if wanted_reply is not None and observation.delivered:
+        came = "Allow" if observation.answered else "Deny"
+        if came != wanted_reply:
+            why = f"{_why(verdict.reply)}" if verdict.reply is not None else ""
+            yield f"expected reply {wanted_reply}, but the answer {_came(bool(observation.answered))}{why}"
+
+
+def _came(answered: bool) -> str:
+    return "came back" if answered else "did not come back"
+
+
+def _path(via: tuple[str, ...]) -> str:
+    return ", ".join(via) or "nothing"
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.rule is not None:
+        return f" ({verdict.networkSecurityGroup}/{verdict.rule})"
+    return f" ({verdict.stage})" if verdict.access == "Deny" else ""
+
+
+def _fate(observation: Observation) -> str:
+    if observation.error is not None:
+        return f"was not sent: {observation.error}"
+    if observation.delivered:
+        return f"arrived at {observation.receiver}"
+    dropped = ", ".join(str(decision) for decision in observation.decisions if decision.dropped)
+    last = f"was last seen at {observation.via[-1]}" if observation.via else "was seen nowhere"
+    return f"was dropped by {dropped}" if dropped else last

@@ -1,0 +1,118 @@
+"""Counters as evidence: which rule let a packet pass and which one dropped it, in Azure's terms.
+
+The compiler gives every deciding rule a counter and a comment, in a chain whose name says what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from netemu.linux import nftables
+from netemu.linux.namespaces import current, entered
+
+Counters = dict[tuple[str, str, str], int]
+"""Packets by (node, chain, comment)."""
+
+TABLE = "ip netemu"
+
+STAGES = {
+    ("source", "source MAC"): "source-check",
+    ("source", "platform source"): "source-check",
+    ("source", "source address"): "source-check",
+    ("source", "broadcast or multicast"): "blocked",
+    ("source", "protocol"): "blocked",
+    ("source", "reserved port"): "blocked",
+    ("source", "DHCP"): "blocked",
+    ("hop", "next hop None"): "route-none",
+    ("hop", "no NIC"): "no-owner",
+    ("hop", "foreign source to the internet"): "edge-untranslated",
+    ("arrival", "destination address"): "destination-check",
+    ("inbound_new", "Standard public IP"): "public-closed",
+    ("inbound_icmp", "Standard public IP"): "public-closed",
+    ("inbound_error", "Standard public IP"): "public-closed",
+    ("inbound_portless", "Standard public IP"): "public-closed",
+    ("arrive", "nobody has this public address"): "edge-unknown",
+    ("arrive", "private destination"): "edge-private",
+    ("unsolicited", "outbound only"): "edge-unknown",
+    ("leave", "no outbound translation"): "edge-untranslated",
+    ("leave", "between links"): "edge-private",
+    ("route", "no such host"): "edge-unknown",
+    ("route", "private destination"): "edge-private",
+    ("services", "not a service of 168.63.129.16"): "platform",
+}
+"""What a drop of the platform's means, by (chain, comment)."""
+
+SAME_STAGE = {"no-gateway": "no-owner"}
+"""Stages that a verdict tells apart and the data plane does not."""
+
+
+class Decision(Struct, frozen=True):
+    """A rule that saw the packet."""
+
+    node: str
+    stage: str
+    """A stage of a verdict; for rules that allow, `nsg-out` or `nsg-in`."""
+    dropped: bool
+    networkSecurityGroup: str | None = None
+    rule: str | None = None
+    packets: int = 1
+
+    def __str__(self) -> str:
+        if self.rule is not None:
+            return f"{self.networkSecurityGroup}/{self.rule}"
+        return self.stage
+
+
+def read(nodes: Mapping[str, Path]) -> tuple[Counters, dict[tuple[str, str, str], bool]]:
+    """Every counter of the given namespaces, and whether its rule drops."""
+    counters: Counters = {}
+    drops: dict[tuple[str, str, str], bool] = {}
+    for node, path in nodes.items():
+        with entered(path):
+            descriptor = current()
+        try:
+            objects = nftables.listing(descriptor, TABLE)
+        finally:
+            import os
+
+            os.close(descriptor)
+        for chain, comment, packets, dropped in _rules(objects):
+            key = (node, chain, comment)
+            counters[key] = counters.get(key, 0) + packets
+            drops[key] = dropped
+    return counters, drops
+
+
+def _rules(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, bool]]:
+    for entry in objects:
+        rule = entry.get("rule")
+        if rule is None or "comment" not in rule:
+            continue
+        counter = next((e["counter"] for e in rule["expr"] if "counter" in e), None)
+        if counter is not None:
+            yield rule["chain"], rule["comment"], counter["packets"], any("drop" in e for e in rule["expr"])
+
+
+def moved(before: Counters, after: Counters, drops: Mapping[tuple[str, str, str], bool]) -> list[Decision]:
+    """The rules that saw a packet between two readings."""
+    return [
+        _decision(*key, packets=after[key] - before.get(key, 0), dropped=drops[key])
+        for key in after
+        if after[key] > before.get(key, 0)
+    ]
+
+
+def _decision(node: str, chain: str, comment: str, packets: int, dropped: bool) -> Decision:
+    kind, _, rest = chain.partition("/")
+    if rest and kind in ("outbound", "inbound"):
+        stage = "nsg-out" if kind == "outbound" else "nsg-in"
+        return Decision(node, stage, dropped, rest.split("/")[0], comment, packets)
+    if rest and kind == "platform":
+        return Decision(node, "platform", dropped, rest.split("/")[0], comment, packets)
+    if kind == "forwarded":
+        return Decision(node, "forwarded-traffic", dropped, packets=packets)
+    return Decision(node, STAGES.get((chain, comment), comment), dropped, packets=packets)

@@ -1,0 +1,137 @@
+"""Results for programs: JSON-able data and JUnit XML; and the cells of the table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netemu.azure.verdict import Verdict
+from netemu.verify.compare import Result
+from netemu.verify.evidence import Decision
+
+
+def as_data(lab: str, results: Sequence[Result]) -> dict[str, Any]:
+    """Everything that is known of every probe, in plain types."""
+    return {
+        "lab": lab,
+        "passed": sum(result.passed for result in results),
+        "failed": sum(not result.passed for result in results),
+        "results": [_result(result) for result in results],
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    expectation, observation = result.expectation, result.observation
+    written = {
+        ("from" if name == "from_" else name): _plain(getattr(expectation, name))
+        for name in expectation.__struct_fields__
+        if getattr(expectation, name) is not None
+    }
+    decided = result.decided_by
+    return {
+        "number": result.number,
+        "flow": result.title,
+        "passed": result.passed,
+        "disagreements": list(result.disagreements),
+        "expected": written,
+        "verdict": _verdict(result.verdict),
+        "packet": {
+            "access": "Allow" if observation.delivered else "Deny",
+            "droppedBy": _decision(decided) if decided is not None and not observation.delivered else None,
+            "receiver": observation.receiver,
+            "via": list(observation.via),
+            "sourceSeenAs": _plain(observation.sourceSeenAs),
+            "destinationSeenAs": _plain(observation.destinationSeenAs),
+            "answered": observation.answered,
+            "counted": [_decision(decision) for decision in observation.decisions],
+            "answerCounted": [_decision(decision) for decision in observation.answer_decisions],
+            "hops": [
+                {
+                    "node": hop.node,
+                    "interface": hop.interface,
+                    "direction": "out" if hop.outgoing else "in",
+                    "source": str(hop.seen.source),
+                    "destination": str(hop.seen.destination),
+                }
+                for hop in observation.hops
+            ],
+            "error": observation.error,
+        },
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "access": verdict.access,
+        "stage": verdict.stage,
+        "networkSecurityGroup": verdict.networkSecurityGroup,
+        "rule": verdict.rule,
+        "nic": verdict.nic,
+        "direction": verdict.direction,
+        "receiver": verdict.receiver,
+        "via": list(verdict.via),
+        "sourceSeenAs": _plain(verdict.sourceSeenAs),
+        "destinationSeenAs": _plain(verdict.destinationSeenAs),
+        "answered": verdict.answered,
+        "steps": [step.text for step in verdict.steps],
+        "reply": [step.text for step in verdict.reply.steps] if verdict.reply is not None else None,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {name: getattr(decision, name) for name in decision.__struct_fields__}
+
+
+def _plain(value: object) -> Any:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return list(value) if isinstance(value, tuple) else str(value)
+
+
+def cells(result: Result) -> list[str]:
+    """The row of a result: flow, expected, Azure's rules, the packet, and what decided."""
+    observation, verdict = result.observation, result.verdict
+    decided = result.decided_by if not observation.delivered else None
+    if observation.error is not None:
+        where = observation.error
+    elif decided is not None:
+        where = f"dropped by {decided}" if decided.rule else f"dropped: {decided.stage}"
+    elif not observation.delivered:
+        where = f"ended in {observation.via[-1]}" if observation.via else "lost without a trace"
+    else:
+        parts = [f"via {', '.join(observation.via)}"] if observation.via else []
+        if observation.sourceSeenAs is not None and observation.hops[0].seen.source != observation.sourceSeenAs:
+            parts.append(f"as {observation.sourceSeenAs}")
+        if not observation.answered:
+            parts.append("no answer")
+        where = ", ".join(parts)
+    return [
+        result.title,
+        result.expectation.access,
+        verdict.access,
+        "Allow" if observation.delivered else "Deny",
+        where,
+    ]
+
+
+def as_junit(lab: str, results: Sequence[Result]) -> str:
+    """JUnit XML, as CI systems read it."""
+    from xml.etree import ElementTree
+
+    suite = ElementTree.Element(
+        "testsuite", name=f"netemu verify {lab}", tests=str(len(results)),
+        failures=str(sum(not result.passed for result in results)), errors="0", skipped="0",
+    )  # fmt: skip
+    for result in results:
+        name = result.expectation.name or f"{result.title} is {result.expectation.access}"
+        case = ElementTree.SubElement(suite, "testcase", classname=f"netemu.{lab}", name=f"{result.number}. {name}")
+        if not result.passed:
+            failure = ElementTree.SubElement(case, "failure", message=_xml(result.disagreements[0]))
+            failure.text = _xml("\n".join(result.disagreements))
+    ElementTree.indent(suite)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _xml(text: str) -> str:
+    """Without the control characters that XML cannot carry."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
