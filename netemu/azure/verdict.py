@@ -93,11 +93,10 @@ class Engine:
         """The receiver sends from the address and port that it was spoken to, by its own routes (NIC-4)."""
         assert end.receiver is not None
         packet = end.packet.reversed()
-        guest = self._placement.guests.get(end.receiver)
-        # A machine and an internet host may have the same name; `place` is the host's own then.
-        if guest is None or end.place == end.receiver:
+        # Machines, NICs and internet hosts may share names; only what arrives at a NIC has a direction.
+        if end.direction is None:
             return walk.from_host(end.receiver, packet)
-        return walk.from_guest(guest, packet)
+        return walk.from_guest(self._placement.guests[end.receiver], packet)
 
     def evaluate_nsgs(self, nic: Nic, direction: arm.Direction, packet: Packet) -> tuple[NsgDecision, ...]:
         """What the NSGs alone say to a packet at a NIC, as IP flow verify does: no routes, no records (NW-3).

@@ -12,25 +12,45 @@ from netemu.azure.flow import Flow, address_of
 from netemu.azure.network import Network, resolve
 from netemu.azure.verdict import Engine, Verdict
 
-LISTS = {"addressSpace", "networkInterfaces", "applicationSecurityGroups", "dnsServers"}
+LISTS = {"addressSpace", "applicationSecurityGroups"}
+LIST_ENDINGS = ("Prefix", "Prefixes", "Range", "Ranges", "ApplicationSecurityGroups")
 
 
 def _as_lists(value: Any, key: str = "") -> Any:
-    """A list may be written as a single value; the model holds lists."""
+    """A list may be written as a single value; the model holds lists of texts."""
     if isinstance(value, dict):
         return {name: _as_lists(each, name) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_lists(each) for each in value]
-    many = key in LISTS or (
-        key.startswith(("source", "destination")) and key.endswith(("Prefix", "Range", "Groups", "Prefixes", "Ranges"))
-    )
-    return [str(value)] if many else value
+    is_list = key in LISTS or (key.startswith(("source", "destination")) and key.endswith(LIST_ENDINGS))
+    if not is_list:
+        return value
+    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def network(**resources: Any) -> Network:
     """`network(virtualNetworks={...}, virtualMachines={...})`, resolved."""
     written = _as_lists({"name": "lab", **resources})
     return resolve(msgspec.convert(written, arm.Scenario))
+
+
+def vnet(space: str | list[str], *, peerings: dict[str, Any] | None = None, **subnets: Any) -> dict[str, Any]:
+    """A virtual network; a subnet is its prefix, or a dictionary."""
+    return {
+        "addressSpace": space,
+        "subnets": {
+            name: each if isinstance(each, dict) else {"addressPrefix": each} for name, each in subnets.items()
+        },
+        "virtualNetworkPeerings": peerings or {},
+    }
+
+
+def peering(remote: str, **flags: bool) -> dict[str, Any]:
+    """One side of a peering, named to-<remote>."""
+    return {f"to-{remote}": {"remoteVirtualNetwork": remote, **flags}}
+
+
+def subnet(prefix: str, *, nsg: str | None = None, table: str | None = None, **others: Any) -> dict[str, Any]:
+    """A subnet with an NSG or a route table."""
+    return {"addressPrefix": prefix, "networkSecurityGroup": nsg, "routeTable": table, **others}
 
 
 def rule(
