@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from netemu.azure.network import RESERVED_RANGES, Network
-from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
+from netemu.azure.network import Network
+from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.numbering import EDGE, INTERNET, LINK_MAC, RULE_PRIORITY, TABLE_BASE, TABLE_MASK, Numbering
 from netemu.linux.state import End, Namespace, Route, Rule, Veth
 
 UPLINK = "internet"
 UPLINK_INDEX = 2
-
-PRIVATE = ", ".join(str(prefix) for prefix in (*RESERVED_RANGES, "169.254.0.0/16", "127.0.0.0/8"))
 
 
 def compile_edge(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic
+from netemu.azure.network import PLATFORM_ADDRESS, RESERVED_RANGES, Network, Nic
 from netemu.compile.numbering import (
     EDGE,
     FABRIC,
@@ -46,6 +46,9 @@ TABLE = "netemu"
 
 FLOW_TIMEOUT = "4m"
 """NSG-23."""
+
+PRIVATE = ", ".join(str(prefix) for prefix in (*RESERVED_RANGES, "169.254.0.0/16", "127.0.0.0/8"))
+"""Destinations that never leave to the internet, nor come from it (VN-13, RT-14)."""
 
 ROUTER_SYSCTLS = {
     "ipv4/ip_forward": "1",
@@ -131,7 +134,8 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     for name, key, timeout, size in (
         ("flows", "type iface_index . ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service",
          FLOW_TIMEOUT, 1_000_000),
-        ("echoes", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
+        ("asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
+        ("was_asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
         ("portless", "type iface_index . ipv4_addr . ipv4_addr . inet_proto", FLOW_TIMEOUT, 65_536),
         ("fragments", "typeof meta iif . ip saddr . ip daddr . ip protocol . ip id", "5s", 65_536),
     ):  # fmt: skip
@@ -220,6 +224,7 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
  oifname "{NO_ROUTE}" counter drop comment "next hop None"
  oifname "{NO_ADDRESS}" counter drop comment "no NIC"
  oifname @edge iifname @router accept
+ oifname @edge ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
  oifname @edge iifname . ip saddr != @own counter drop comment "foreign source to the internet"
 }}
 chain arrival {{
@@ -243,6 +248,8 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     echo = f"meta {interface} . {addresses} . icmp id"
     portless = f"meta {interface} . {addresses} . meta l4proto"
     fragment = f"meta {interface} . {addresses} . ip protocol . ip id"
+    # An echo has no ports to tell the two directions apart: a record of having asked lets answers in, never questions.
+    request, reply = ("asked", "was_asked") if outbound else ("was_asked", "asked")
     # An ICMP error quotes the packet that it is about: the guest's own when it comes in, and when it goes out one that
     # was sent to the guest. The quoted header begins 64 bits into the ICMP message.
     inner = "@th,192,32" if outbound else "@th,160,32"
@@ -269,10 +276,11 @@ chain {direction}_new {{
  goto {direction}_pass
 }}
 chain {direction}_icmp {{
- icmp type {{ echo-request, echo-reply }} {echo} @echoes update @echoes {{ {echo} }} goto {direction}_pass
+ icmp type echo-request {echo} @{request} update @{request} {{ {echo} }} goto {direction}_pass
+ icmp type echo-reply {echo} @{reply} update @{reply} {{ {echo} }} goto {direction}_pass
  icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} @th,64,8 0x45 goto {direction}_error
 {rules}
- icmp type {{ echo-request, echo-reply }} update @echoes {{ {echo} }}
+ icmp type echo-request update @{request} {{ {echo} }}
  goto {direction}_pass
 }}
 chain {direction}_error {{

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PUBLIC_POOL, InternetHost, Network
-from netemu.compile.edge import PRIVATE, public_addresses
-from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
+from netemu.compile.edge import public_addresses
+from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
 from netemu.compile.numbering import INTERNET, LINK_MAC, interface_name
 from netemu.linux.state import Address, End, Namespace, Neighbour, Route, Veth

@@ -57,7 +57,7 @@ def verify(network: Network, namespaces: Mapping[str, Path]) -> Iterator[Result]
             observation = observer.observe(
                 flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered
             )
-            found = tuple(_disagreements(network, expectation, verdict, observation))
+            found = tuple(disagreements(network, expectation, verdict, observation))
             yield Result(number, expectation, verdict, observation, found)
 
 
@@ -79,9 +79,10 @@ WITHOUT_COUNTER = ("guest-not-forwarding", "loop")
 """Ends of a way inside a guest: the evidence is the tap that saw the packet come in and never leave."""
 
 
-def _disagreements(
+def disagreements(
     network: Network, expectation: Expectation, verdict: Verdict, observation: Observation
 ) -> Iterator[str]:
+    """Where expectation, verdict and packet part, in words."""
     packet = "Allow" if observation.delivered else "Deny"
     if expectation.access != verdict.access:
         yield f"expected {expectation.access}, but Azure's rules say {verdict.access}{_why(verdict)}"

@@ -29,6 +29,7 @@ STAGES = {
     ("source", "DHCP"): "blocked",
     ("hop", "next hop None"): "route-none",
     ("hop", "no NIC"): "no-owner",
+    ("hop", "private destination"): "edge-private",
     ("hop", "foreign source to the internet"): "edge-untranslated",
     ("arrival", "destination address"): "destination-check",
     ("inbound_new", "Standard public IP"): "public-closed",
