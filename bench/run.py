@@ -87,8 +87,8 @@ def main() -> None:
             ups, downs, again, floors = [], [], [], []
             for _ in range(ROUNDS if machines == 100 else 3):
                 floors.append(floor.machines(machines) + floor.ruleset())
-                ups.append(timed(lambda: netemu("up", str(file), environment=environment)))
-                again.append(timed(lambda: netemu("up", str(file), environment=environment)))
+                ups.append(timed(lambda path=str(file): netemu("up", path, environment=environment)))
+                again.append(timed(lambda path=str(file): netemu("up", path, environment=environment)))
                 downs.append(timed(lambda: netemu("down", environment=environment)))
             fine &= row(f"up, {machines} VMs with an NSG each, whole command", ups, floors, "floor.c + nft -f", 2.5)
             fine &= row(f"up again, {machines} VMs, nothing to do", again, ups, "the first up", 0.75)

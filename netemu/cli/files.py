@@ -13,7 +13,7 @@ from netemu.cli.options import output_option
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE…")
 @output_option
 def validate_command(files: tuple[str, ...], form: str) -> None:
-    """Check scenario files, all rules of Azure that can be checked without a lab. Needs no root.
+    r"""Check scenario files, all rules of Azure that can be checked without a lab. Needs no root.
 
     \b
     Example:  netemu validate scenarios/three-tier.yaml
@@ -49,7 +49,7 @@ def validate_command(files: tuple[str, ...], form: str) -> None:
 
 @click.command("schema")
 def schema_command() -> None:
-    """Print the JSON Schema of scenario files, for completion in an editor.
+    r"""Print the JSON Schema of scenario files, for completion in an editor.
 
     \b
     Example:  netemu schema > netemu.schema.json
@@ -69,7 +69,7 @@ def schema_command() -> None:
 )  # fmt: skip
 @click.option("-w", "--write", "target", type=click.Path(), metavar="FILE", help="Write to FILE.")
 def graph_command(file: str, form: str, target: str | None) -> None:
-    """Draw the network of a scenario file or of a lab that is up.
+    r"""Draw the network of a scenario file or of a lab that is up.
 
     \b
     Example:  netemu graph scenarios/hub-spoke.yaml -w hub-spoke.svg

@@ -14,7 +14,7 @@ from netemu.cli.options import complete_nodes, lab_option
 @click.argument("machine", shell_complete=complete_nodes, metavar="VM")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 def exec_command(machine: str, command: tuple[str, ...], lab: str | None) -> None:
-    """Run COMMAND inside VM: its network, host name, resolv.conf and hosts.
+    r"""Run COMMAND inside VM: its network, host name, resolv.conf and hosts.
 
     Exit status, signals, standard input and terminal are the command's own.
 
@@ -34,7 +34,7 @@ def exec_command(machine: str, command: tuple[str, ...], lab: str | None) -> Non
 @lab_option
 @click.argument("machine", shell_complete=complete_nodes, metavar="VM")
 def shell_command(machine: str, lab: str | None) -> None:
-    """Open a shell inside VM.
+    r"""Open a shell inside VM.
 
     \b
     Example:  sudo netemu shell web1
@@ -54,7 +54,7 @@ def shell_command(machine: str, lab: str | None) -> None:
 def capture_command(
     interface: str, expression: tuple[str, ...], target: str | None, count: int | None, lab: str | None
 ) -> None:
-    """Show or record the packets of VM, on all its NICs or on one.
+    r"""Show or record the packets of VM, on all its NICs or on one.
 
     FILTER is tcpdump's. Stop with Ctrl-C.
 

@@ -13,7 +13,7 @@ from netemu.cli.options import complete_labs, output_option, scenario_argument
 @click.command("up")
 @scenario_argument
 def up_command(file: str) -> None:
-    """Bring up the network that FILE describes.
+    r"""Bring up the network that FILE describes.
 
     Does nothing when it is up already. If anything fails, nothing is left behind.
 
@@ -50,7 +50,7 @@ def _count(things: Any, noun: str) -> str:
 @click.argument("lab", required=False, shell_complete=complete_labs)
 @click.option("--all", "everything", is_flag=True, help="Every lab.")
 def down_command(lab: str | None, everything: bool) -> None:
-    """Remove a lab: its processes, namespaces, files, and nothing else.
+    r"""Remove a lab: its processes, namespaces, files, and nothing else.
 
     \b
     Example:  sudo netemu down shop
@@ -66,7 +66,7 @@ def down_command(lab: str | None, everything: bool) -> None:
 @click.command("ls")
 @output_option
 def ls_command(form: str) -> None:
-    """List the labs that are up.
+    r"""List the labs that are up.
 
     \b
     Example:  netemu ls -o json
@@ -88,7 +88,7 @@ def ls_command(form: str) -> None:
 @click.argument("lab", required=False, shell_complete=complete_labs)
 @output_option
 def status_command(lab: str | None, form: str) -> None:
-    """Show a lab: its machines, addresses, programs, and what is missing.
+    r"""Show a lab: its machines, addresses, programs, and what is missing.
 
     Exits with 1 when something is missing.
 

@@ -46,15 +46,15 @@ class Commands(click.Group):
             import difflib
 
             close = difflib.get_close_matches(args[0], COMMANDS, 1)
-            if close:
-                error.message += f" Did you mean {close[0]!r}?"
-            raise
+            if not close:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(netemu.__version__, prog_name="netemu")
 def cli() -> None:
-    """Azure networking with real packets, on one Linux machine.
+    r"""Azure networking with real packets, on one Linux machine.
 
     \b
     Try:  sudo netemu up scenarios/three-tier.yaml

@@ -14,7 +14,7 @@ from netemu.cli.options import complete_labs, output_option
 @output_option
 @click.option("--junit", type=click.Path(), metavar="FILE", help="Write JUnit XML to FILE as well.")
 def verify_command(what: str | None, form: str, junit: str | None) -> None:
-    """Prove with packets what the scenario expects.
+    r"""Prove with packets what the scenario expects.
 
     For every line of `expect` a crafted packet is sent. What the scenario expects, what Azure's rules say and what the
     packet did must agree. Exits with 1 when they do not.

@@ -38,11 +38,14 @@ from netemu.compile.numbering import (
     Numbering,
     platform_namespace,
 )
-from netemu.compile.routes import SINK_INDEX, compile_tables
+from netemu.compile.routes import IMDS_ADDRESS, SINK_INDEX, compile_tables
 from netemu.compile.security import Chains, compile_security, elements, has_security_group, intervals
 from netemu.linux.state import End, Namespace, Neighbour, Route, Rule, Veth
 
 TABLE = "netemu"
+
+SERVICES = "53, 80, 443, 1688, 32526"
+"""Ports of 168.63.129.16 (PLT-1)."""
 
 FLOW_TIMEOUT = "4m"
 """NSG-23."""
@@ -71,7 +74,9 @@ def compile_fabric(network: Network, numbers: Numbering) -> tuple[Namespace, lis
     ]
     fabric.neighbours = [
         Neighbour(
-            numbers.port_index[numbers.port[nic.name]], int(config.address), bytes.fromhex(nic.macAddress.replace(":", ""))
+            numbers.port_index[numbers.port[nic.name]],
+            int(config.address),
+            bytes.fromhex(nic.macAddress.replace(":", "")),
         )
         for nic, config in network.addresses()
     ]
@@ -112,7 +117,7 @@ def _tables(network: Network, numbers: Numbering) -> Iterator[str]:
     yield from _sets(network, numbers, own)
     chains = compile_security(network, numbers.port)
     yield from chains.text
-    yield from _prerouting(network, numbers)
+    yield from _prerouting()
     yield from _hop(network, numbers)
     yield from _gate("outbound", "iif", "ip saddr . ip daddr", "th sport . th dport", chains)
     yield from _gate("inbound", "oif", "ip daddr . ip saddr", "th dport . th sport", chains)
@@ -178,7 +183,7 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     yield "}"
 
 
-def _prerouting(network: Network, numbers: Numbering) -> Iterator[str]:
+def _prerouting() -> Iterator[str]:
     yield f"""chain source {{
  type filter hook prerouting priority -300; policy accept;
  iifname @router accept
@@ -202,7 +207,9 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
     guarded: dict[str, str] = {}
     for name, owner in network.virtualNetworks.items():
         closed = [
-            peering.remote for peering in owner.peerings if peering.carries_traffic and not peering.allowForwardedTraffic
+            peering.remote
+            for peering in owner.peerings
+            if peering.carries_traffic and not peering.allowForwardedTraffic
         ]
         if not closed:
             continue
@@ -262,7 +269,9 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     rules = "\n".join(evaluate)
     exempt = _outbound_exemptions(chains) if outbound else [
         " oifname @router accept",
-        f" iifname @platform ip saddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th sport 53 accept",
+        # Answers of the platform's services; its health probes are not answers, and are evaluated (LB-33).
+        f" iifname @platform ip saddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th sport {{ {SERVICES} }} accept",
+        f" iifname @platform ip saddr {IMDS_ADDRESS} tcp sport 80 accept",
     ]  # fmt: skip
     if outbound and chains.platform:
         yield from _platform_chains(chains)

@@ -16,8 +16,8 @@ from netemu.linux.state import Route
 SINK_INDEX = {NO_ADDRESS: 2, NO_ROUTE: 3}
 IMDS_ADDRESS = IPv4Address("169.254.169.254")
 
-INSIDE, APPLIANCE, INTERNET, NONE, NOWHERE = "inside", "appliance", "internet", "none", "nowhere"
-"""What a prefix leads to; NOWHERE is a next hop that does not exist, such as a gateway in a network without one."""
+LOCAL, PEERING, APPLIANCE, INTERNET, NONE, NOWHERE = "local", "peering", "appliance", "internet", "none", "nowhere"
+"""What a prefix leads to: LOCAL the NICs of the network itself, PEERING those of its peers; NOWHERE is a next hop that does not exist, such as a gateway in a network without one."""
 
 EVERYTHING = IPv4Network("0.0.0.0/0")
 
@@ -31,19 +31,22 @@ def _policy(
     network: Network, virtual_network: str, route_table: str | None
 ) -> dict[IPv4Network, tuple[str, IPv4Address | None]]:
     """Prefix to what it leads to; a user-defined route replaces a system route of the same prefix (RT-9)."""
-    own = network.virtualNetworks[virtual_network].addressSpace
+    spaces = {
+        name: network.virtualNetworks[name].addressSpace
+        for name in (virtual_network, *carried_peers(network, virtual_network))
+    }
     policy: dict[IPv4Network, tuple[str, IPv4Address | None]] = {EVERYTHING: (INTERNET, None)}
     for reserved in RESERVED_RANGES:
-        if not any(reserved.subnet_of(prefix) for prefix in own):  # RT-3
+        if not any(reserved.subnet_of(prefix) for space in spaces.values() for prefix in space):  # RT-3
             policy[reserved] = (NONE, None)
-    for name in (virtual_network, *carried_peers(network, virtual_network)):
-        for prefix in network.virtualNetworks[name].addressSpace:
-            policy[prefix] = (INSIDE, None)
+    for name, space in spaces.items():
+        for prefix in space:
+            policy[prefix] = (LOCAL if name == virtual_network else PEERING, None)
     if route_table is not None:
         for route in network.scenario.routeTables[route_table].routes.values():
             hop = IPv4Address(route.nextHopIpAddress) if route.nextHopIpAddress else None
             target = {
-                "VnetLocal": INSIDE,
+                "VnetLocal": LOCAL,
                 "VirtualAppliance": APPLIANCE,
                 "Internet": INTERNET,
                 "None": NONE,
@@ -73,10 +76,11 @@ def compile_tables(network: Network, numbers: Numbering) -> list[Route]:
             key = int(prefix.network_address), prefix.prefixlen
             content[key] = _covering(numbers, virtual_network, owners, table, prefix, target, hop)
         longest_first = sorted(policy, key=lambda prefix: -prefix.prefixlen)
-        inside = [(int(p.network_address), int(p.netmask), policy[p][0] == INSIDE) for p in longest_first]
+        targets = [(int(p.network_address), int(p.netmask), policy[p][0]) for p in longest_first]
         for address, nic in owners.items():
             value = int(address)
-            if next(is_inside for base, mask, is_inside in inside if value & mask == base):
+            delivered_by = LOCAL if nic.subnet.virtualNetwork == virtual_network else PEERING
+            if next(target for base, mask, target in targets if value & mask == base) == delivered_by:
                 content[value, 32] = Route(numbers.port_index[numbers.port[nic.name]], value, 32, table)
         platform = numbers.port_index[numbers.platform_link[virtual_network]]
         for address in (PLATFORM_ADDRESS, IMDS_ADDRESS):  # whatever the routes say (PLT-1, PLT-2, RT-24)

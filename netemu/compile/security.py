@@ -25,8 +25,11 @@ Interval = tuple[int, int]
 LAST = 2**32 - 1
 EVERYWHERE: list[Interval] = [(0, LAST)]
 
-PLATFORM_SERVICE = {"AzurePlatformDNS": (PLATFORM_ADDRESS, 53), "AzurePlatformIMDS": (IMDS_ADDRESS, 80)}
-"""Platform services that packets really reach, by the tag that names them."""
+PLATFORM_SERVICE = {
+    tag: (IMDS_ADDRESS if tag == "AzurePlatformIMDS" else PLATFORM_ADDRESS, port)
+    for tag, port in tags.PLATFORM_TAGS.items()
+}
+"""Where the platform's services are, by the tag that names them."""
 
 _NUMBER = {"Tcp": "tcp", "Udp": "udp", "Icmp": "icmp", "Esp": "esp", "Ah": "ah"}
 
@@ -100,9 +103,14 @@ def has_security_group(nic: Nic) -> bool:
 
 
 def intervals(prefixes: Iterable[IPv4Network]) -> list[Interval]:
-    """Disjoint, sorted, merged."""
+    """The addresses of some prefixes."""
+    return merge((int(p.network_address), int(p.broadcast_address)) for p in prefixes)
+
+
+def merge(pieces: Iterable[Interval]) -> list[Interval]:
+    """Sorted, disjoint, with neighbours joined."""
     merged: list[Interval] = []
-    for first, last in sorted((int(p.network_address), int(p.broadcast_address)) for p in prefixes):
+    for first, last in sorted(pieces):
         if merged and first <= merged[-1][1] + 1:
             merged[-1] = merged[-1][0], max(merged[-1][1], last)
         else:
@@ -194,14 +202,7 @@ def _side(
         if len(written) == 1 and tag in _SET and part not in ([], EVERYWHERE):
             return f"{keyword} @{_set_name(tag, context)} "
         covered += part
-    merged = intervals(network for first, last in covered for network in _cover(first, last))
-    return _address_match(merged, keyword)
-
-
-def _cover(first: int, last: int) -> Iterator[IPv4Network]:
-    from ipaddress import summarize_address_range
-
-    return summarize_address_range(IPv4Address(first), IPv4Address(last))
+    return _address_match(merge(covered), keyword)
 
 
 def _address_match(covered: list[Interval], keyword: str) -> str | None:
@@ -222,14 +223,9 @@ def _ports(written: tuple[str, ...] | None) -> str | None:
     for text in written or ("*",):
         if text == "*":
             return None
-        first, _, last = text.partition("-")
-        ranges.append((int(first), int(last or first)))
-    merged: list[Interval] = []
-    for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
-            merged.append((first, last))
+        low, _, high = text.partition("-")
+        ranges.append((int(low), int(high or low)))
+    merged = merge(ranges)
     if merged == [(0, 65535)]:
         return None
     texts = [str(a) if a == b else f"{a}-{b}" for a, b in merged]

@@ -5,6 +5,7 @@ Each is a symbolic link into the lab's folder, which `ip netns` follows; that is
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -67,6 +68,6 @@ def withdraw(folder: LabFolder) -> None:
     for directory in (NETNS, ETC_NETNS):
         marker = _marker(directory)
         if marker.exists() and (not directory.is_dir() or not any(directory.iterdir())):
-            if directory.is_dir() and not directory.is_mount():
+            with contextlib.suppress(OSError):  # gone, in use again, or a mount of `ip netns` by now: not ours any more
                 directory.rmdir()
             marker.unlink()

@@ -5,6 +5,7 @@ The compiler gives every deciding rule a counter and a comment, in a chain whose
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,6 @@ def read(nodes: Mapping[str, Path]) -> tuple[Counters, dict[tuple[str, str, str]
         try:
             objects = nftables.listing(descriptor, TABLE)
         finally:
-            import os
-
             os.close(descriptor)
         for chain, comment, packets, dropped in _rules(objects):
             key = (node, chain, comment)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from msgspec import Struct
 
 from netemu.azure.flow import Flow, packet_of
-from netemu.azure.network import Network
+from netemu.azure.network import PLATFORM_ADDRESS, Network
 from netemu.linux import packets
 from netemu.linux.packets import Sighting, Tap
 from netemu.verify import evidence
 from netemu.verify.evidence import Decision
 from netemu.verify.probes import Probe, Seen, fresh_token
 
+IMDS_ADDRESS = IPv4Address("169.254.169.254")
+
 PATIENCE = 1.0
 """Seconds to wait for a packet that ought to come: user space or a queue may lie on its way."""
+
+
+PLATFORM = "@slb."
+"""Namespaces of the platform that packets of guests end in."""
 
 
 class Hop(Struct, frozen=True):
@@ -58,11 +64,16 @@ class Observer:
         self.network = network
         self._namespaces = dict(namespaces)
         self._counted = {node: path for node, path in namespaces.items() if node.startswith("@")}
-        self._taps = {node: Tap(path) for node, path in namespaces.items() if not node.startswith("@")}
+        self._taps = {
+            node: Tap(path) for node, path in namespaces.items() if not node.startswith("@") or node.startswith(PLATFORM)
+        }
         self._owners: dict[str, set[IPv4Address]] = {
             machine.name: {config.address for nic in machine.nics for config in nic.ipConfigs}
             for machine in network.machines.values()
         }
+        self._owners.update(
+            {node: {PLATFORM_ADDRESS, IMDS_ADDRESS} for node in namespaces if node.startswith(PLATFORM)}
+        )
         self._owners.update({host.name: {host.address} for host in network.hosts.values()})
 
     def __enter__(self) -> Observer:
@@ -91,7 +102,7 @@ class Observer:
         decisions = tuple(evidence.moved(before, after, drops))
         arrival = self._arrival(hops)
         if arrival is None:
-            via = self._forwarders(hops, node, None)
+            via = self._forwarders(hops, None)
             return Observation(False, None, via, None, None, decisions, tuple(hops), None)
         if not any(hop.outgoing and hop.node == arrival.node for hop in answers):
             crafted = self._send(arrival.node, probe, probe.build_answer(arrival.seen), None)
@@ -103,7 +114,7 @@ class Observer:
         return Observation(
             delivered=True,
             receiver=arrival.node,
-            via=self._forwarders(hops, node, arrival),
+            via=self._forwarders(hops, arrival),
             sourceSeenAs=arrival.seen.source,
             destinationSeenAs=arrival.seen.destination,
             decisions=decisions,
@@ -151,8 +162,7 @@ class Observer:
         answers.sort(key=lambda hop: hop.time)
         return hops, answers
 
-    def _await(self, probe: Probe, hops: list[Hop], answers: list[Hop], done: object) -> None:
-        assert callable(done)
+    def _await(self, probe: Probe, hops: list[Hop], answers: list[Hop], done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not done() and packets.wait(list(self._taps.values()), deadline):
             more_hops, more_answers = self._drain(probe)
@@ -166,7 +176,7 @@ class Observer:
             return incoming[-1]
         return None
 
-    def _forwarders(self, hops: list[Hop], sender: str, arrival: Hop | None) -> tuple[str, ...]:
+    def _forwarders(self, hops: list[Hop], arrival: Hop | None) -> tuple[str, ...]:
         """Machines in which the probe came in to leave again, or in which it came to its end."""
         names = [hop.node for hop in hops if not hop.outgoing and hop is not arrival]
         return tuple(name for i, name in enumerate(names) if i == 0 or names[i - 1] != name)
