@@ -229,22 +229,30 @@ class Lab:
         finally:
             os.close(descriptor)
 
-    def counter(self, chain: str, comment: str, node: str = "@fabric") -> int:
-        """Packets that one rule has counted."""
+    def counters(self, node: str = "@fabric") -> dict[tuple[str, str], int]:
+        """Packets that each rule has counted, by its chain and comment."""
         descriptor = os.open(self.namespace(node), os.O_RDONLY | os.O_CLOEXEC)
         try:
             objects: list[dict[str, Any]] = nftables.listing(descriptor, "ip netemu")
         finally:
             os.close(descriptor)
-        found = [
-            part["counter"]["packets"]
-            for entry in objects
-            if (line := entry.get("rule")) and line["chain"] == chain and line.get("comment") == comment
+        lines = [entry["rule"] for entry in objects if "comment" in entry.get("rule", {})]
+        return {
+            (line["chain"], line["comment"]): part["counter"]["packets"]
+            for line in lines
             for part in line["expr"]
             if "counter" in part
-        ]
-        assert len(found) == 1, f"{len(found)} rules {comment!r} in {chain!r}"
-        return int(found[0])
+        }
+
+    def counter(self, chain: str, comment: str, node: str = "@fabric") -> int:
+        """Packets that one rule has counted."""
+        return self.counters(node)[chain, comment]
+
+    def dropped(self, comment: str, node: str = "@fabric") -> int:
+        """Packets that rules of this comment have dropped, in whatever chain they are."""
+        found = [count for (_, name), count in self.counters(node).items() if name == comment]
+        assert found, f"no rule has the comment {comment!r}"
+        return sum(found)
 
     # ---- conversations -----------------------------------------------------------------------------------------------
 
