@@ -113,7 +113,7 @@ class Observer:
         last, _ = evidence.read(self._counted)
         return Observation(
             delivered=True,
-            receiver=arrival.node,
+            receiver="platform" if arrival.node.startswith(PLATFORM) else arrival.node,
             via=self._forwarders(hops, arrival),
             sourceSeenAs=arrival.seen.source,
             destinationSeenAs=arrival.seen.destination,
