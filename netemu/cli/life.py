@@ -35,6 +35,9 @@ def up_command(file: str) -> None:
     if outcome.did == "unchanged":
         click.echo(f"{scenario.name} is up as described; nothing to do")
         return
+    if outcome.did == "repaired":
+        click.echo(f"{scenario.name} is up as described again")
+        return
     click.echo(
         f"{scenario.name} is up: {_count(network.machines, 'virtual machine')} in "
         f"{_count(network.virtualNetworks, 'virtual network')}, {_count(network.hosts, 'internet host')}"
@@ -55,10 +58,18 @@ def down_command(lab: str | None, everything: bool) -> None:
     \b
     Example:  sudo netemu down shop
     """
+    from netemu.errors import PersonError
     from netemu.lab.down import down
-    from netemu.lab.folder import find, labs
+    from netemu.lab.folder import find, labs, remove_base
 
-    for folder in list(labs()) if everything else [find(lab)]:
+    if everything and lab is not None:
+        raise click.UsageError("name a lab or say --all, not both.")
+    try:
+        folders = list(labs()) if everything else [find(lab)]
+    except PersonError:
+        remove_base()  # which a killed `down` may have left
+        raise
+    for folder in folders:
         down(folder, lambda text: click.echo(text, err=True))
         click.echo(f"{folder.name} is down")
 
@@ -79,7 +90,8 @@ def ls_command(form: str) -> None:
     if form != "table":
         emit(summaries, form)
     elif summaries:
-        table(["LAB", "STATE", "VMS", "SCENARIO"], [[s["name"], s["state"], s["machines"], s["scenario"]] for s in summaries])
+        rows = [[s["name"], s["state"], s["machines"], s["scenario"]] for s in summaries]
+        table(["LAB", "STATE", "VMS", "SCENARIO"], rows)
     else:
         click.echo("no lab is up; start one with `netemu up SCENARIO.yaml`")
 
@@ -108,10 +120,11 @@ def status_command(lab: str | None, form: str) -> None:
     except NetemuError:
         network = None
     data = status(folder, network)
+    file = data["scenario"]
     if form != "table":
         emit(data, form)
     else:
-        click.echo(f"{data['name']}: {data['state']}  ({data['scenario'] or 'its record cannot be read; netemu down removes it'})\n")
+        click.echo(f"{data['name']}: {data['state']}{f'  ({file})' if file else ''}\n")
         table(
             ["NAME", "KIND", "STATE", "ADDRESS", "PUBLIC", "RUNNING"],
             [
@@ -122,6 +135,10 @@ def status_command(lab: str | None, form: str) -> None:
                 for node in data["nodes"]
             ],
         )  # fmt: skip
+        for text in data["missing"]:
+            click.echo(f"missing: {text}")
+        if data["missing"]:
+            click.echo(f"`netemu up {file or 'FILE'}` puts it back, `netemu down {data['name']}` removes the lab")
     if data["state"] != "running":
         raise click.exceptions.Exit(1)
 

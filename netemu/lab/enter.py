@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 
 from netemu.errors import PersonError, SystemRefusal
 from netemu.lab.folder import LabFolder
 from netemu.lab.requirements import require_root
-from netemu.lab.up import surroundings
+from netemu.lab.start import surroundings
 from netemu.linux import processes
 
 
@@ -17,6 +18,9 @@ def node(folder: LabFolder, name: str) -> str:
     nodes = folder.nodes()
     if name in nodes:
         return name
+    record = folder.read()
+    if record is not None and name in (*record.machines, *record.hosts, *record.namespaces):
+        raise PersonError(f"{name} of lab {folder.name} is not there; `netemu up` puts back what is missing")
     close = difflib.get_close_matches(name, nodes, 1)
     there = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(n for n in nodes if n[0] != '@')}"
     raise PersonError(f"lab {folder.name} has no machine {name!r}; {there}")
@@ -26,11 +30,16 @@ def execute(folder: LabFolder, name: str, argv: tuple[str, ...]) -> None:
     """Become `argv` inside a node. Returns only by raising."""
     require_root("exec")
     around = surroundings(folder, node(folder, name))
-    cwd = os.getcwd()
+    try:
+        cwd = os.getcwd()
+    except FileNotFoundError:
+        cwd = "/"  # somebody has removed it
     os.environ["NETEMU_LAB"], os.environ["NETEMU_NODE"] = folder.name, name
     try:
         processes.enter(around)
-        os.chdir(cwd)
+        with contextlib.suppress(OSError):  # below /sys the new mount may not have it
+            os.chdir(cwd)
+        processes.default_signals()
     except OSError as error:
         raise SystemRefusal(f"cannot enter {name}: {error.strerror}") from error
     try:

@@ -9,12 +9,17 @@
 
 A namespace or a mount below this folder is netemu's; a name elsewhere is netemu's when it is a symbolic link into it.
 Removing the lab is one umount, and nothing of it outlives a reboot.
+
+Beside it lies <lab>.lock, from the beginning of `up` to the end of `down`: where it is, a lab is or was being made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,11 +30,15 @@ from netemu.errors import PersonError, SystemRefusal
 from netemu.linux import namespaces as ns
 
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+_MADE_BY_NETEMU = 0o1755
+"""Mode of the directory of all labs when netemu makes it. The sticky bit, which changes nothing in a directory that
+only root writes, is set by mkdir itself: no crash can come between the directory and the sign that it may go."""
 
 
 class ProcessRecord(Struct, frozen=True):
-    """A program that `up` started; id and start time together name it for ever."""
+    """A program or daemon that `up` started; id and start time together name it for ever."""
 
     machine: str
     name: str
@@ -52,12 +61,34 @@ class Record(Struct):
     created: float
     machines: list[str] = []
     hosts: list[str] = []
-    processes: list[ProcessRecord] = []
+    namespaces: dict[str, int] = {}
+    """Inode of every node's namespace."""
+    with_files: list[str] = []
+    """The nodes that have files for /etc."""
+    programs: list[ProcessRecord] = []
+    daemons: list[ProcessRecord] = []
 
 
 def base() -> Path:
-    """Where all labs are."""
-    return Path(os.environ.get(STATE_DIRECTORY, "/run/netemu"))
+    """Where all labs are; without symbolic links, as the kernel's table of mounts has it."""
+    return Path(os.path.realpath(os.environ.get(STATE_DIRECTORY) or "/run/netemu"))
+
+
+def make_base() -> None:
+    """Make the directory of all labs if it is not there."""
+    umask = os.umask(0o022)
+    try:
+        with contextlib.suppress(FileExistsError):
+            base().mkdir(_MADE_BY_NETEMU)
+    finally:
+        os.umask(umask)
+
+
+def remove_base() -> None:
+    """Remove the directory of all labs if netemu made it and nothing is left in it."""
+    with contextlib.suppress(OSError):
+        if stat.S_IMODE(base().stat().st_mode) == _MADE_BY_NETEMU:
+            base().rmdir()
 
 
 class LabFolder:
@@ -71,27 +102,44 @@ class LabFolder:
         self.logs = self.path / "logs"
         self.daemons = self.path / "daemons"
         self.scenario = self.path / "scenario.yaml"
+        self.lock = base() / f"{name}.lock"
 
     def namespace(self, node: str) -> Path:
         """The file of a node's namespace."""
         return self.namespaces / node
 
+    def _source(self) -> str:
+        return f"netemu:{self.name}"
+
     def is_mounted(self) -> bool:
-        """Is there anything of this lab?"""
-        return bool(ns.mounts_below(self.path))
+        """Is the lab's own file system there?"""
+        return ns.mount_source(self.path) == self._source()
 
     def exists(self) -> bool:
-        """Is there anything of this lab, be it only an empty folder?"""
-        return self.path.is_dir()
+        """Is there anything of this lab, be it only what a crash left of its beginning or end?"""
+        return self.lock.exists() or self.is_mounted()
+
+    def is_foreign(self) -> bool:
+        """Is there something with this lab's path that netemu did not make?"""
+        if not os.path.lexists(self.path) or self.is_mounted():
+            return False
+        return self.path.is_symlink() or not self.path.is_dir() or self.path.is_mount() or any(self.path.iterdir())
+
+    def refuse_foreign(self) -> None:
+        """Neither build on what is somebody else's nor remove it."""
+        if self.is_foreign():
+            raise PersonError(f"{self.path} is there already and is not netemu's; remove it or rename the lab")
 
     def nodes(self) -> list[str]:
-        """The nodes whose namespaces are there."""
-        return sorted(entry.name for entry in self.namespaces.iterdir()) if self.namespaces.is_dir() else []
+        """The nodes whose namespaces are there: really mounted, not just files with their names."""
+        prefix = f"{self.namespaces}/"
+        mounted = {point.removeprefix(prefix) for point in ns.mounts_below(self.namespaces)}
+        return sorted(node for node in mounted if "/" not in node)
 
     def create(self) -> None:
         """Make and mount the folder. Private, so that the namespaces below it are not copied into other mounts."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        ns.mount(f"netemu:{self.name}", str(self.path), "tmpfs", 0, "mode=0755")
+        self.path.mkdir(exist_ok=True)
+        ns.mount(self._source(), str(self.path), "tmpfs", 0, "mode=0755")
         ns.mount(None, str(self.path), None, ns.MS_PRIVATE)
         for directory in (self.namespaces, self.etc, self.logs, self.daemons):
             directory.mkdir()
@@ -99,9 +147,10 @@ class LabFolder:
     def read(self) -> Record | None:
         """The record, or None when there is none that can be read: then only `down` makes sense."""
         try:
-            return msgspec.json.decode((self.path / "lab.json").read_bytes(), type=Record)
-        except (OSError, msgspec.DecodeError):
+            record = msgspec.json.decode((self.path / "lab.json").read_bytes(), type=Record)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
+        return record if record.version == RECORD_VERSION and record.name == self.name else None
 
     def write(self, record: Record) -> None:
         """Write the record, all of it or nothing."""
@@ -114,32 +163,45 @@ class Lock:
     """Only one command changes a lab at a time. Readers need no lock."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.path = base() / f"{name}.lock"
+        self.folder = LabFolder(name)
+        self.path = self.folder.lock
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
         try:
-            base().mkdir(parents=True, exist_ok=True)
-            while True:
-                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    holder = os.read(descriptor, 32).decode(errors="replace").strip() or "another one"
-                    os.close(descriptor)
-                    raise SystemRefusal(
-                        f"lab {self.name} is being changed by process {holder}; try again when it has ended"
-                    ) from None
-                if self._is_still(descriptor):
-                    break
-                os.close(descriptor)  # its last holder removed the file between our open and our lock
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            self._descriptor = self._take()
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except PermissionError as error:
-            raise SystemRefusal(f"cannot write {error.filename}: run netemu as root (sudo)") from error
-        self._descriptor = descriptor
+            raise SystemRefusal(f"cannot write {self.path}: run netemu as root (sudo)") from error
+        except OSError as error:
+            if self._descriptor >= 0:
+                self.__exit__()
+            remove_base()
+            raise SystemRefusal(f"cannot write {self.path}: {error.strerror}; nothing was changed") from error
         return self
+
+    def _take(self) -> int:
+        """Open and lock the file; again when its last holder removed it, or its directory, in between."""
+        while True:
+            make_base()
+            try:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            except FileNotFoundError:
+                if base().parent.is_dir():
+                    continue
+                raise
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_still(descriptor):
+                    return descriptor
+            except BlockingIOError:
+                holder = os.read(descriptor, 32).decode(errors="replace").strip() or "another one"
+                os.close(descriptor)
+                raise SystemRefusal(
+                    f"lab {self.folder.name} is being changed by process {holder}; try again when it has ended"
+                ) from None
+            os.close(descriptor)
 
     def _is_still(self, descriptor: int) -> bool:
         try:
@@ -149,28 +211,27 @@ class Lock:
         return there.st_ino == os.fstat(descriptor).st_ino
 
     def __exit__(self, *exception: object) -> None:
-        if not LabFolder(self.name).exists():
+        if not self.folder.path.is_dir() or self.folder.is_foreign():
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
-        try:
-            base().rmdir()
-        except OSError:
-            return  # other labs are there
+        remove_base()
 
 
 def labs() -> Iterator[LabFolder]:
     """Every lab of which anything is there."""
-    if base().is_dir():
-        for entry in sorted(base().iterdir()):
-            if entry.is_dir() and not entry.name.startswith("."):
-                yield LabFolder(entry.name)
+    try:
+        entries = {entry.name.removesuffix(".lock") for entry in base().iterdir()}
+    except OSError:
+        return
+    for name in sorted(entries):
+        if _NAME.fullmatch(name) and (folder := LabFolder(name)).exists():
+            yield folder
 
 
 def find(name: str | None) -> LabFolder:
     """The lab of that name, or the only one there is."""
     if name is not None:
-        folder = LabFolder(name) if "/" not in name and not name.startswith(".") else None
-        if folder is None or not folder.exists():
+        if not _NAME.fullmatch(name) or not (folder := LabFolder(name)).exists():
             raise PersonError(f"there is no lab {name!r}; {_existing()}")
         return folder
     present = list(labs())

@@ -13,8 +13,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Interrupted(NetemuError):
     """The person (or a supervisor) asked us to stop; exits as a shell reports such a death."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}")
+    def __init__(self, number: int, state: str = "") -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}{f'; {state}' if state else ''}")
         self.exit_code = 128 + number
 
 
@@ -34,7 +34,7 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal() itself returned
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.received is None:
             self.received = number
 

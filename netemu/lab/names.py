@@ -6,6 +6,7 @@ Each is a symbolic link into the lab's folder, which `ip netns` follows; that is
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,25 +37,33 @@ def _is_ours(folder: LabFolder, path: Path) -> bool:
     return path.is_symlink() and str(path.readlink()).startswith(f"{folder.path}/")
 
 
+def paths(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> Iterator[Path]:
+    """Every name that a lab should have."""
+    for directory, chosen in ((NETNS, nodes), (ETC_NETNS, with_files)):
+        for node in chosen:
+            yield directory / f"{folder.name}.{node}"
+
+
 def publish(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> None:
     """Make the names of a lab's nodes; those in `with_files` have files for /etc too."""
-    for directory, chosen, target in ((NETNS, nodes, folder.namespaces), (ETC_NETNS, with_files, folder.etc)):
-        if not directory.is_dir():
-            _marker(directory).touch()
-            directory.mkdir(parents=True)
-        for node in chosen:
-            path = directory / f"{folder.name}.{node}"
-            try:
-                path.symlink_to(target / node)
-            except FileExistsError:
-                if not _is_ours(folder, path):
-                    raise PersonError(f"{path} is there already and is not netemu's") from None
+    with _alone():
+        for directory, chosen, target in ((NETNS, nodes, folder.namespaces), (ETC_NETNS, with_files, folder.etc)):
+            if not directory.is_dir():
+                _marker(directory).touch()
+                directory.mkdir()
+            for node in chosen:
+                path = directory / f"{folder.name}.{node}"
+                try:
+                    path.symlink_to(target / node)
+                except FileExistsError:
+                    if not _is_ours(folder, path):
+                        raise PersonError(f"{path} is there already and is not netemu's") from None
 
 
 def published(folder: LabFolder) -> Iterator[Path]:
     """Every name that leads into a lab's folder."""
     for directory in (NETNS, ETC_NETNS):
-        if directory.is_dir():
+        with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(directory):
                 path = Path(entry.path)
                 if entry.name.startswith(f"{folder.name}.") and _is_ours(folder, path):
@@ -63,11 +72,29 @@ def published(folder: LabFolder) -> Iterator[Path]:
 
 def withdraw(folder: LabFolder) -> None:
     """Remove a lab's names, and the directories themselves if netemu made them and nobody else uses them."""
-    for path in list(published(folder)):
-        path.unlink(missing_ok=True)
-    for directory in (NETNS, ETC_NETNS):
-        marker = _marker(directory)
-        if marker.exists() and (not directory.is_dir() or not any(directory.iterdir())):
-            with contextlib.suppress(OSError):  # gone, in use again, or a mount of `ip netns` by now: not ours any more
-                directory.rmdir()
-            marker.unlink()
+    with _alone():
+        for path in list(published(folder)):
+            path.unlink(missing_ok=True)
+        for directory in (NETNS, ETC_NETNS):
+            if _marker(directory).exists() and not _is_in_use(directory):
+                with contextlib.suppress(OSError):  # what others have put there makes the directory theirs
+                    directory.rmdir()
+                _marker(directory).unlink()
+
+
+def _is_in_use(directory: Path) -> bool:
+    """Are there names of other labs?"""
+    return directory.is_dir() and any(
+        path.is_symlink() and str(path.readlink()).startswith(f"{base()}/") for path in directory.iterdir()
+    )
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """No other lab makes or removes names meanwhile: they share the directories."""
+    descriptor = os.open(base(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -30,7 +30,15 @@ def require_tool(name: str, package: str, purpose: str) -> str:
 
 
 def require_library() -> None:
-    """Refuse without libnftables, which the nftables binding loads."""
+    """Refuse without nf_tables in the kernel or libnftables, which the nftables binding loads."""
+    from netemu.linux.build import require_netfilter
+
+    try:
+        require_netfilter()
+    except OSError as error:
+        raise SystemRefusal(
+            f"the kernel gives no netfilter socket ({error.strerror}); nf_tables is needed (CONFIG_NF_TABLES)"
+        ) from error
     try:
         import nftables
 

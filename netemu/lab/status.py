@@ -6,8 +6,8 @@ from typing import Any
 
 from netemu.azure.network import Network
 from netemu.lab import names
-from netemu.lab.folder import LabFolder, Record
-from netemu.linux import namespaces as ns
+from netemu.lab.folder import LabFolder, ProcessRecord, Record
+from netemu.lab.missing import is_alive, missing
 from netemu.linux import processes
 
 
@@ -26,27 +26,20 @@ def summary(folder: LabFolder) -> dict[str, Any]:
 def _state(folder: LabFolder, record: Record | None) -> str:
     if record is None:
         return "broken"
-    missing = {*record.machines, *record.hosts} - _present(folder)
-    return "incomplete" if missing or record.state != "running" else "running"
-
-
-def _present(folder: LabFolder) -> set[str]:
-    """Nodes whose namespace is really mounted, not just named."""
-    mounted = set(ns.mounts_below(folder.path))
-    return {node for node in folder.nodes() if str(folder.namespace(node)) in mounted}
+    return "incomplete" if missing(folder, record) else "running"
 
 
 def status(folder: LabFolder, network: Network | None) -> dict[str, Any]:
     """A lab in full: its machines with addresses and programs, its daemons, what is missing."""
     record = folder.read()
-    present = _present(folder)
+    present = set(folder.nodes())
     identities = {processes.identity(folder.namespace(node)): node for node in sorted(present)}
     running: dict[str, list[dict[str, Any]]] = {}
     for pid, identity in processes.inside(set(identities)):
         running.setdefault(identities[identity], []).append({"pid": pid, "command": processes.command_line(pid)})
     published = {path.name for path in names.published(folder)}
-    result = {**summary(folder), "nodes": []}
-    expected = [*(record.machines if record else []), *(record.hosts if record else [])]
+    result = {**summary(folder), "missing": missing(folder, record).texts(), "nodes": []}
+    expected = list(dict.fromkeys([*record.machines, *record.hosts, *record.namespaces])) if record else []
     for node in [*expected, *sorted(present - set(expected))]:
         addresses, public = _addresses(network, node)
         result["nodes"].append(
@@ -82,13 +75,13 @@ def _addresses(network: Network | None, node: str) -> tuple[list[str], list[str]
 
 
 def _programs(folder: LabFolder, record: Record | None, node: str) -> list[dict[str, Any]]:
+    def of(process: ProcessRecord, log: str) -> dict[str, Any]:
+        state = "running" if is_alive(process) else "ended"
+        return {"command": process.command, "pid": process.pid, "state": state, "log": log}
+
+    if record is None:
+        return []
     return [
-        {
-            "command": process.command,
-            "pid": process.pid,
-            "state": "running" if processes.start_time(process.pid) == process.started else "ended",
-            "log": str(folder.logs / f"{process.name}.log"),
-        }
-        for process in (record.processes if record else [])
-        if process.machine == node
+        *(of(p, str(folder.logs / f"{p.name}.log")) for p in record.programs if p.machine == node),
+        *(of(p, str(folder.daemons / f"{p.name}.log")) for p in record.daemons if p.machine == node),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import time
@@ -16,22 +15,25 @@ import netemu
 from netemu.azure.network import Network, resolve
 from netemu.azure.resources import Scenario
 from netemu.compile.lab import compile_lab
-from netemu.errors import SystemRefusal
-from netemu.lab import names
+from netemu.errors import NetemuError, SystemRefusal
+from netemu.lab import names, start
 from netemu.lab.down import remove
-from netemu.lab.folder import RECORD_VERSION, LabFolder, Lock, ProcessRecord, Record
-from netemu.lab.interrupts import Interrupts
+from netemu.lab.folder import RECORD_VERSION, LabFolder, Lock, Record
+from netemu.lab.interrupts import Interrupted, Interrupts
+from netemu.lab.missing import missing
 from netemu.lab.requirements import require_library, require_root, require_tool
-from netemu.linux import processes
 from netemu.linux.build import Builder, BuildError
 from netemu.linux.state import Lab, Namespace
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is being done."""
 
+TOLD = 5
+"""How many missing things are told one by one."""
+
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What `up` did: `built`, `rebuilt` or `unchanged`."""
+    """What `up` did: `built`, `rebuilt`, `repaired` or `unchanged`."""
 
     folder: LabFolder
     network: Network
@@ -39,70 +41,89 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def digest(scenario: Scenario) -> str:
-    """Equal digests mean equal labs."""
-    content = msgspec.json.encode(scenario) + netemu.__version__.encode()
+    """Equal digests mean equal labs, whatever is expected of them."""
+    content = msgspec.json.encode(msgspec.structs.replace(scenario, expect=())) + netemu.__version__.encode()
     return blake2s(content, digest_size=16).hexdigest()
 
 
 def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str], None]) -> Outcome:
     """Bring the lab of a valid scenario up; `source` is the file it came from.
 
-    A lab that is up as described is left alone. One that is half there, or was built from another version of the
-    scenario, is removed first. If anything fails or interrupts, what was built is removed again.
+    A lab that is up as described is left alone. If only programs of it have ended they are started again. One that is
+    half there, or was built from another version of the scenario, is removed first, but not before everything that
+    can be checked beforehand has been. If anything fails or interrupts, what was built is removed again.
     """
     require_root("up")
     require_library()
     folder = LabFolder(scenario.name)
     network = resolve(scenario)
-    with Lock(scenario.name), Interrupts() as interrupts:
-        did = "built"
-        if folder.exists():
-            record = folder.read() if folder.is_mounted() else None
-            if record is not None and record.digest == digest(scenario) and _is_whole(folder, record):
-                return Outcome(folder, network, "unchanged")
-            tell("the lab is up in another version" if record is not None and record.state == "running"
-                 else "the lab is only half there")  # fmt: skip
-            tell("removing it first")
-            remove(folder, tell)
-            did = "rebuilt"
+    with Interrupts() as interrupts, Lock(scenario.name):
+        folder.refuse_foreign()
+        record = folder.read() if folder.is_mounted() else None
+        same = record is not None and record.digest == digest(scenario)
+        gone = missing(folder, record)
+        if same and not gone:
+            return Outcome(folder, network, "unchanged")
         lab = compile_lab(network, str(folder.daemons))
         for namespace in lab.namespaces.values():
             for daemon in namespace.daemons:
                 require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
         names.refuse_foreign(folder, lab.namespaces)
+        _raise_file_limit(len(lab.namespaces))
+        interrupts.check()
+        if record is not None and same and not gone.parts:
+            _tell_all(f"lab {scenario.name} is not whole, starting again what has ended:", gone.texts(), tell)
+            start.again(lab, folder, record, gone)
+            return Outcome(folder, network, "repaired")
+        did = "built"
+        if folder.path.exists():
+            if record is not None and record.state == "running" and not same:
+                tell(f"lab {scenario.name} is up in another version; building it anew")
+            else:
+                _tell_all(f"lab {scenario.name} is only half there; building it anew:", gone.texts(), tell)
+            remove(folder, tell)
+            did = "rebuilt"
         try:
             _build(lab, network, folder, source, progress, interrupts)
         except BaseException as error:
-            remove(folder, lambda _: None)
+            left = _remove_remains(folder)
+            if interrupts.received is not None and isinstance(error, (NetemuError, BuildError, OSError)):
+                raise Interrupted(interrupts.received, left) from error
             if isinstance(error, BuildError):
-                raise SystemRefusal(f"lab {scenario.name}: {error}; nothing was left behind") from error
+                raise SystemRefusal(f"lab {scenario.name}: {error}; {left}") from error
+            if isinstance(error, NetemuError):
+                raise type(error)(f"lab {scenario.name}: {error}; {left}") from error
             if isinstance(error, OSError):
-                raise SystemRefusal(
-                    f"lab {scenario.name}: {error.strerror or error}"
-                    f"{f' ({error.filename})' if error.filename else ''}; nothing was left behind"
-                ) from error
+                where = f" ({error.filename})" if error.filename else ""
+                raise SystemRefusal(f"lab {scenario.name}: {error.strerror or error}{where}; {left}") from error
             raise
         return Outcome(folder, network, did)
 
 
-def _is_whole(folder: LabFolder, record: Record) -> bool:
-    """Is everything there that `up` made, as far as names and processes go?"""
-    if record.state != "running":
-        return False
-    there = set(folder.nodes())
-    links = {path.name for path in names.published(folder)}
-    return (
-        there.issuperset([*record.machines, *record.hosts])
-        and all(f"{folder.name}.{node}" in links for node in there)
-        and all(processes.start_time(process.pid) == process.started for process in record.processes if not process.name)
-    )
+def _tell_all(heading: str, details: list[str], tell: Callable[[str], None]) -> None:
+    """A heading and what is behind it; not all of it, when a thousand machines are gone."""
+    tell(heading)
+    for detail in details[:TOLD]:
+        tell(f"  {detail}")
+    if len(details) > TOLD:
+        tell(f"  and {len(details) - TOLD} more")
+
+
+def _remove_remains(folder: LabFolder) -> str:
+    """After a failure: remove what was built; says how that went."""
+    try:
+        remove(folder, lambda _: None)
+    except (OSError, NetemuError) as error:
+        return f"some of it is left ({error}); `netemu down {folder.name}` removes it"
+    return "nothing was left behind"
 
 
 def _build(
     lab: Lab, network: Network, folder: LabFolder, source: Path, progress: Progress, interrupts: Interrupts
 ) -> None:
-    _raise_file_limit(len(lab.namespaces))
+    content = source.read_bytes()
     folder.create()
+    with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
     record = Record(
         version=RECORD_VERSION,
         name=lab.name,
@@ -112,10 +133,10 @@ def _build(
         created=time.time(),
         machines=list(network.machines),
         hosts=list(network.hosts),
+        with_files=with_files,
     )
     folder.write(record)
-    folder.scenario.write_bytes(source.read_bytes())
-    with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
+    folder.scenario.write_bytes(content)
     for namespace in lab.namespaces.values():
         _write_files(namespace, folder)
     names.publish(folder, lab.namespaces, with_files)
@@ -129,14 +150,15 @@ def _build(
 
     with Builder(lab, folder.namespaces, step) as builder:
         builder.build()
-        for namespace in lab.namespaces.values():
-            for daemon in namespace.daemons:
-                interrupts.check()
-                _start_daemon(namespace, daemon.argv, builder.descriptors[namespace.name], folder)
+        record.namespaces = {node: os.fstat(descriptor).st_ino for node, descriptor in builder.descriptors.items()}
+    for namespace in lab.namespaces.values():
+        for daemon in namespace.daemons:
+            interrupts.check()
+            record.daemons.append(start.daemon(namespace, daemon, folder))
     for namespace in lab.namespaces.values():
         for program in namespace.programs:
             interrupts.check()
-            record.processes.append(_start_program(namespace, program.name, program.argv, folder, source))
+            record.programs.append(start.program(namespace, program, folder, record))
     interrupts.check()
     record.state = "running"
     folder.write(record)
@@ -151,35 +173,6 @@ def _write_files(namespace: Namespace, folder: LabFolder) -> None:
         (directory / "hostname").write_text(f"{namespace.hostname}\n")
     for name, content in namespace.daemon_files.items():
         (folder.daemons / name).write_text(content)
-
-
-def _start_daemon(namespace: Namespace, argv: tuple[str, ...], descriptor: int, folder: LabFolder) -> None:
-    try:
-        processes.run_daemon(argv, descriptor, folder.daemons)
-    except processes.StartError as error:
-        raise SystemRefusal(f"{namespace.name}: {argv[0]} did not start: {error.strerror}; nothing was left behind") from error
-
-
-def _start_program(namespace: Namespace, name: str, argv: tuple[str, ...], folder: LabFolder, source: Path) -> ProcessRecord:
-    extra = {"NETEMU_LAB": folder.name, "NETEMU_NODE": namespace.name}
-    around = surroundings(folder, namespace.name)
-    try:
-        pid = processes.start(argv, around, folder.logs / f"{name}.log", source.absolute().parent, extra)
-    except processes.StartError as error:
-        raise SystemRefusal(
-            f"virtualMachines/{namespace.name}/run: cannot start {argv[0]!r}: {error.strerror}; "
-            "install it, or correct `run`; nothing was left behind"
-        ) from error
-    return ProcessRecord(namespace.name, name, " ".join(argv), pid, processes.start_time(pid) or 0)
-
-
-def surroundings(folder: LabFolder, node: str) -> processes.Surroundings:
-    """What a program in a node of a lab finds around it."""
-    etc = folder.etc / node
-    hostname = None
-    with contextlib.suppress(FileNotFoundError):
-        hostname = (etc / "hostname").read_text().strip()
-    return processes.Surroundings(folder.namespace(node), hostname, etc if hostname is not None else None)
 
 
 def _raise_file_limit(namespaces: int) -> None:

@@ -7,6 +7,7 @@ that has far ends is configured when all of them are there.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,6 +17,8 @@ from netemu.linux import nftables, rtnetlink
 from netemu.linux.rtnetlink import Rtnetlink
 from netemu.linux.state import Address, End, Lab, Namespace, Neighbour, Route, Rule, Veth
 
+NETLINK_NETFILTER = 12
+
 Step = Callable[[str], None]
 """Called before each step with what it is about; may raise to stop."""
 
@@ -24,7 +27,8 @@ class BuildError(Exception):
     """The kernel refused a part of a lab; the message names the namespace and the object."""
 
     def __init__(self, namespace: str, what: str, error: OSError) -> None:
-        super().__init__(f"{namespace}: {what}: {error.strerror or error}")
+        reason = (error.strerror or str(error)).partition("\n")[0]
+        super().__init__(f"{namespace}: {what}: {reason}")
         self.error = error
 
 
@@ -88,18 +92,22 @@ class Builder:
             yield rtnetlink.veth(pair, self.descriptors[pair.far.namespace])
 
     def _send(self, namespace: Namespace, messages: Iterable[rtnetlink.Message]) -> None:
-        with ns.entered(self.descriptors[namespace.name]):
-            netlink = Rtnetlink()
         try:
+            with ns.entered(self.descriptors[namespace.name]):
+                netlink = Rtnetlink()
             with netlink:
                 netlink.send(messages)
         except rtnetlink.RtnetlinkError as error:
             raise BuildError(namespace.name, describe(error.about), error) from error
+        except OSError as error:
+            raise BuildError(namespace.name, "sending its configuration to the kernel", error) from error
 
     def _finish(self, namespace: Namespace) -> None:
         descriptor = self.descriptors[namespace.name]
         try:
             if namespace.ruleset:
+                with ns.entered(descriptor):
+                    require_netfilter()
                 nftables.apply(descriptor, namespace.ruleset)
         except OSError as error:
             raise BuildError(namespace.name, "loading the nftables ruleset", error) from error
@@ -109,6 +117,11 @@ class Builder:
                     ns.write_sysctl(name, value)
                 except OSError as error:
                     raise BuildError(namespace.name, f"sysctl net.{name.replace('/', '.')}={value}", error) from error
+
+
+def require_netfilter() -> None:
+    """Raise OSError when a netfilter socket cannot be opened: libnftables would end this process."""
+    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER).close()
 
 
 def _configuration(namespace: Namespace, far: list[End]) -> Iterator[rtnetlink.Message]:

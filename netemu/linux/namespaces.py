@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWNET = 0x00020000, 0x04000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 1 << 12, 1 << 14, 1 << 18, 1 << 19
 MNT_DETACH = 2
+LONGEST_HOSTNAME = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,8 +49,8 @@ def unmount(target: str) -> None:
 
 
 def set_hostname(name: str) -> None:
-    """sethostname(2), in the calling thread's UTS namespace."""
-    encoded = name.encode()
+    """sethostname(2), in the calling thread's UTS namespace; a longer name than the kernel takes is cut."""
+    encoded = name.encode()[:LONGEST_HOSTNAME]
     _check(_libc.sethostname(encoded, len(encoded)), "sethostname")
 
 
@@ -119,11 +121,24 @@ def read_sysctl(name: str) -> str:
 
 def mounts_below(directory: Path) -> list[str]:
     """Mount points at and below a directory, as this process sees them, from /proc/self/mountinfo."""
-    prefix = str(directory)
-    found = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+    prefix = os.fsencode(directory)
+    return [os.fsdecode(point) for point, _ in _mounts() if point == prefix or point.startswith(prefix + b"/")]
+
+
+def mount_source(point: Path) -> str | None:
+    """The source of what is mounted at a directory, as given to mount(2); None when nothing is."""
+    sources = [source for there, source in _mounts() if there == os.fsencode(point)]
+    return os.fsdecode(sources[-1]) if sources else None
+
+
+def _mounts() -> Iterator[tuple[bytes, bytes]]:
+    """Mount point and source of every mount, as this process sees them, the uppermost last."""
+    with open("/proc/self/mountinfo", "rb") as table:
         for line in table:
-            point = line.split(" ", 5)[4].encode().decode("unicode_escape")
-            if point == prefix or point.startswith(prefix + "/"):
-                found.append(point)
-    return found
+            fields = line.split(b" ")
+            yield _plain(fields[4]), _plain(fields[fields.index(b"-") + 2])
+
+
+def _plain(field: bytes) -> bytes:
+    r"""A field of mountinfo with its escapes (\040 for a blank) undone."""
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), field) if b"\\" in field else field

@@ -57,27 +57,51 @@ def start(argv: tuple[str, ...], surroundings: Surroundings, log: Path, cwd: Pat
     program; the new process tells us so through a pipe that closes when exec succeeds.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if child == 0:
         _become(argv, surroundings, log, cwd, extra, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        failure = pipe.read()
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    pid, *failure = struct.unpack_from("=ii" if len(answer) > PID else "=i", answer)
     if failure:
-        os.waitpid(child, 0)
-        (code,) = struct.unpack_from("=i", failure)
-        raise StartError(code, failure[4:].decode(errors="replace") or os.strerror(code))
-    return child
+        raise StartError(failure[0], os.strerror(failure[0]))
+    return int(pid)
+
+
+PID = struct.calcsize("=i")
+
+
+def default_signals() -> None:
+    """Undo what Python and we have set, before an exec: what is ignored stays ignored in the new program."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _become(
     argv: tuple[str, ...], surroundings: Surroundings, log: Path, cwd: Path, extra: Mapping[str, str], writer: int
 ) -> None:
+    """In a forked child: fork again, so that nobody has to wait for the program, and become it.
+
+    Answers by the pipe with the program's id and, when that fails, the error.
+    """
+    try:
+        if os.fork() != 0:
+            os._exit(0)
+        os.write(writer, struct.pack("=i", os.getpid()))
+    except OSError as error:
+        os.write(writer, struct.pack("=ii", 0, error.errno or 1))
+        os._exit(127)
     try:
         os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        default_signals()
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         null = os.open("/dev/null", os.O_RDONLY)
         enter(surroundings)
@@ -90,12 +114,12 @@ def _become(
         os.execvpe(argv[0], argv, {**os.environ, **extra})
     except BaseException as error:
         code = error.errno if isinstance(error, OSError) and error.errno else 1
-        os.write(writer, struct.pack("=i", code) + os.strerror(code).encode())
+        os.write(writer, struct.pack("=i", code))
     finally:
         os._exit(127)
 
 
-def run_daemon(argv: tuple[str, ...], namespace: int, cwd: Path) -> None:
+def run_daemon(argv: tuple[str, ...], namespace: int | Path, cwd: Path) -> None:
     """Start a daemon inside a namespace and return when it has put itself in the background, ready to serve.
 
     Raises StartError with the daemon's own words when it cannot start.
@@ -108,7 +132,8 @@ def run_daemon(argv: tuple[str, ...], namespace: int, cwd: Path) -> None:
         except OSError as error:
             raise StartError(error.errno, error.strerror) from error
     if done.returncode != 0:
-        raise StartError(done.returncode, done.stderr.decode(errors="replace").strip())
+        words = done.stderr.decode(errors="replace").split("\n", 1)[0].strip()
+        raise StartError(done.returncode, words or f"exit status {done.returncode}")
 
 
 # ---- finding ---------------------------------------------------------------------------------------------------------
@@ -120,16 +145,22 @@ def identity(namespace: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def namespace_of(pid: int) -> tuple[int, int] | None:
+    """Identity of the network namespace that a process is in; None when it is gone or not ours to see."""
+    try:
+        return identity(Path(f"/proc/{pid}/ns/net"))
+    except OSError:
+        return None
+
+
 def inside(identities: set[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, int]]]:
     """Every process that is in one of the namespaces, and which one."""
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
-        with contextlib.suppress(OSError):
-            status = os.stat(f"/proc/{entry}/ns/net")
-            found = status.st_dev, status.st_ino
-            if found in identities:
-                yield int(entry), found
+        found = namespace_of(int(entry))
+        if found is not None and found in identities:
+            yield int(entry), found
 
 
 def start_time(pid: int) -> int | None:
@@ -155,16 +186,18 @@ GRACE = 2.0
 """Seconds that a process has to end by itself after SIGTERM."""
 
 
-def end_all(identities: set[tuple[int, int]]) -> int:
-    """End every process in the namespaces, first kindly; returns how many. Ourselves excepted."""
+def end_all(identities: set[tuple[int, int]], started: Mapping[int, int]) -> int:
+    """End every process in the namespaces, and those that are named by id and start time.
+
+    First kindly; returns how many. Ourselves excepted.
+    """
     ended: set[int] = set()
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 10.0)):
         deadline = time.monotonic() + patience
         while True:
             handles = []
-            for pid, _ in inside(identities):
-                if pid == os.getpid():
-                    continue
+            alive = {pid for pid, time_then in started.items() if start_time(pid) == time_then}
+            for pid in {*alive, *(pid for pid, _ in inside(identities))} - {os.getpid()}:
                 with contextlib.suppress(ProcessLookupError):
                     handle = os.pidfd_open(pid)
                     handles.append(handle)
