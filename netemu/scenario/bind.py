@@ -16,7 +16,6 @@ from msgspec.structs import fields
 
 from netemu.scenario import codes
 from netemu.scenario.report import Report, quoted
-from netemu.scenario.suggest import instead_of, nearest
 from netemu.scenario.tree import Mapping, Node, Path, Scalar, Sequence
 
 Bound = TypeVar("Bound", bound=Struct)
@@ -77,7 +76,7 @@ def _unknown(report: Report, written: Scalar, value: Node, resource: Path, prope
     if key == "properties" and isinstance(value, Mapping):
         instead = "write what is in it one level higher"
     else:
-        near = nearest(key, properties)
+        near = report.suggestions.nearest(key, properties)
         instead = f"did you mean `{near}`?" if near else "known here: " + ", ".join(f"`{name}`" for name in properties)
         if near is not None:
             # It will be missed below, or by those who refer to what is in it; once is enough.
@@ -171,7 +170,7 @@ def _choice(allowed: tuple[str, ...]) -> Convert:
         if node.text in allowed:
             return node.text
         report.at(
-            node, resource, f"{key} cannot be {quoted(node.text)}", instead_of(node.text, allowed),
+            node, resource, f"{key} cannot be {quoted(node.text)}", report.suggestions.instead_of(node.text, allowed),
             codes.INVALID_PARAMETER,
         )  # fmt: skip
         return BROKEN
@@ -184,6 +183,8 @@ def _several(member: Any) -> Convert:
         one = _converter(member)
 
         def texts(report: Report, node: Node, resource: Path, key: str) -> Any:
+            if isinstance(node, Mapping):
+                return _wrong(report, node, resource, key, "write one text, or several as [a, b]")
             items = node.items if isinstance(node, Sequence) else [node]
             values = [one(report, item, resource, key) for item in items]
             return BROKEN if BROKEN in values else tuple(values)

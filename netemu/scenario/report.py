@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from netemu.errors import Problem, ScenarioError
 from netemu.scenario import codes
+from netemu.scenario.suggest import Suggestions
 from netemu.scenario.tree import Mapping, Node, Path, place
 
 MOST = 1000
@@ -15,7 +16,7 @@ SHOWN = 60
 """Longer texts are cut in messages."""
 
 
-class Stop(Exception):  # noqa: N818 — not an error: the report has what is to be said
+class Stop(Exception):
     """Reading cannot go on."""
 
 
@@ -26,6 +27,7 @@ class Report:
         self.file = file
         self.root: Node = Mapping(1, 1, {})
         self.problems: list[Problem] = []
+        self.suggestions = Suggestions()
         self.unreadable: set[Path] = set()
         """Properties that already have a problem: what is said about them later would be only a consequence."""
 

@@ -20,6 +20,10 @@ def json_schema() -> dict[str, Any]:
     """Make the schema, as a dictionary that can be written as JSON."""
     schema = msgspec.json.schema(Scenario)
     definitions = {name: _tidy(definition) for name, definition in schema["$defs"].items()}
+    for definition in definitions.values():
+        if not definition.get("required"):
+            # `web-asg:` with nothing behind the colon: a resource that needs no property may be empty.
+            definition["type"] = ["object", "null"]
     root = definitions.pop("Scenario")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, ip_network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
 from netemu.azure.tags import NOT_PUBLIC
 from netemu.scenario import codes
@@ -15,7 +15,7 @@ _PREFIX = re.compile(r"[0-9.]+/[0-9]{1,2}", re.ASCII)
 IPV6_INSTEAD = "use IPv4; netemu has no IPv6 (ARP-12)"
 
 
-class Unreadable(Exception):  # noqa: N818 — what is wrong is the person's, and is always caught here
+class Unreadable(Exception):
     """A text is not an address, or not a prefix."""
 
     def __init__(self, what: str, instead: str, code: str) -> None:
@@ -63,9 +63,10 @@ def read_prefix(text: str) -> IPv4Network:
 
 def _with_length(text: str) -> str:
     try:
-        return f"did you mean `{ip_network(text)}`?"
+        prefix = IPv4Network(text)
     except ValueError:
         return ""
+    return f"did you mean `{prefix}`?" if "/" in text else "add its length, such as /24"
 
 
 def is_ipv6(text: str) -> bool:

@@ -11,7 +11,6 @@ from netemu.azure import resources as arm
 from netemu.azure.allocation import Allocation, Expanded, allocate, expand
 from netemu.scenario import codes
 from netemu.scenario.report import Report, quoted
-from netemu.scenario.suggest import instead_of
 from netemu.scenario.tree import Path
 from netemu.scenario.validate.addresses import Unreadable, read_address, read_prefix
 
@@ -24,6 +23,7 @@ class Context:
     def __init__(self, scenario: arm.Scenario, report: Report) -> None:
         self.scenario = scenario
         self.add = report.add
+        self.suggestions = report.suggestions
         self.unreadable = report.unreadable
 
     @cached_property
@@ -66,6 +66,10 @@ class Context:
     def generated(self) -> dict[str, str]:
         """NICs that a VM's short form makes, with the VM."""
         return {f"{vm}-nic": vm for vm, it in self.scenario.virtualMachines.items() if it.networkInterfaces is None}
+
+    def gap(self, resource: Path, *properties: str) -> bool:
+        """Tell whether one of these properties is written, but could not be read; nothing follows from it then."""
+        return any((*resource, name) in self.unreadable for name in properties)
 
     def nic_path(self, nic: str) -> Path:
         """Where a NIC is written: in `networkInterfaces`, or as the short form of a VM."""
@@ -113,7 +117,11 @@ class Context:
             return True
         if (section,) not in self.unreadable:
             self.add(
-                resource, within, f"no {kind} {quoted(name)}", instead_of(name, among), codes.INVALID_RESOURCE_REFERENCE
+                resource,
+                within,
+                f"no {kind} {quoted(name)}",
+                self.suggestions.instead_of(name, among),
+                codes.INVALID_RESOURCE_REFERENCE,
             )
         return False
 

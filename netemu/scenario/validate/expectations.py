@@ -7,7 +7,6 @@ from ipaddress import IPv4Address
 from netemu.azure import resources as arm
 from netemu.scenario import codes
 from netemu.scenario.report import quoted
-from netemu.scenario.suggest import instead_of
 from netemu.scenario.tree import Path
 from netemu.scenario.validate.addresses import read_address
 from netemu.scenario.validate.context import Context, silent
@@ -48,7 +47,7 @@ class _Parties:
                 self.addresses[machine].append(address)
 
     def check_from(self, path: Path, text: str) -> None:
-        if self._known(path, "from", text, "VM, NIC, or internet host"):
+        if self._known(path, "from", text):
             return
         if text in self.public:
             self._report(path, "from", f"public IP {quoted(text)} cannot send", "name the VM that has it")
@@ -58,7 +57,7 @@ class _Parties:
             self._missing(path, "from", text, [*self.machines, *self.hosts, *self.nics])
 
     def check_to(self, path: Path, text: str) -> None:
-        if self._known(path, "to", text, "VM, NIC, internet host, or public IP"):
+        if self._known(path, "to", text):
             if text in self.public and (text in self.machines or text in self.nics or text in self.hosts):
                 self._report(
                     path, "to", f"{quoted(text)} is a public IP and something else as well", "give one another name"
@@ -72,10 +71,14 @@ class _Parties:
         self._missing(path, "to", text, [*self.machines, *self.hosts, *self.public, *self.nics])
 
     def check_via(self, path: Path, within: Path, name: str) -> None:
-        if name not in self.machines and not self._attached(name):
+        if name in self.machines or self._attached(name):
+            return
+        if name in self.nics:
+            self._unattached(path, within, name)
+        else:
             self._missing(path, within, name, [*self.machines, *self.nics])
 
-    def _known(self, path: Path, prop: str, text: str, kinds: str) -> bool:
+    def _known(self, path: Path, prop: str, text: str) -> bool:
         """Is it a VM, a NIC, a host or a VM's address? Problems that are clear already are reported."""
         if "/" in text:
             machine, _, address = text.partition("/")
@@ -86,7 +89,7 @@ class _Parties:
             return True
         if text in self.nics and text not in self.machines:
             if not self._attached(text):
-                self._report(path, prop, f"NIC {quoted(text)} belongs to no VM", f"a {kinds} that can send")
+                self._unattached(path, prop, text)
             return True
         if text in self.nics and not self._belongs(text, text):
             self._report(path, prop, f"{quoted(text)} is a VM and a NIC of another", "give one of them another name")
@@ -101,6 +104,9 @@ class _Parties:
                 path, prop, f"VM {machine} does not have the address {address}", f"known: {known}" if known else ""
             )
 
+    def _unattached(self, path: Path, within: str | Path, nic: str) -> None:
+        self._report(path, within, f"NIC {quoted(nic)} belongs to no VM", "name one that a VM has")
+
     def _attached(self, nic: str) -> bool:
         return nic in self.context.holders and nic in self.nics
 
@@ -113,14 +119,16 @@ class _Parties:
         known = list(dict.fromkeys(names))  # type: ignore[call-overload]
         sections = (("virtualMachines",), ("networkInterfaces",), ("internet",), ("publicIPAddresses",))
         if self.context.unreadable.isdisjoint(sections):
-            self._report(path, within, f"nothing is called {quoted(text)}", instead_of(text, known))
+            self._report(
+                path, within, f"nothing is called {quoted(text)}", self.context.suggestions.instead_of(text, known)
+            )
 
     def _report(self, path: Path, within: str | Path, what: str, instead: str) -> None:
         self.context.add(path, within, what, instead, codes.INVALID_RESOURCE_REFERENCE)
 
 
 def _ports(context: Context, path: Path, expectation: arm.Expectation) -> None:
-    if not expectation.protocol:
+    if context.gap(path, "protocol"):
         return
     icmp = expectation.protocol == "Icmp"
     for prop, port in (("port", expectation.port), ("sourcePort", expectation.sourcePort)):

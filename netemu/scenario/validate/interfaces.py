@@ -44,7 +44,7 @@ def _nic(context: Context, path: Path, nic: arm.NetworkInterface) -> None:
                 "lower-case letters, digits and inner `-`, at most 63", codes.INVALID_COMPUTER_NAME,
             )  # fmt: skip
     if nic.ipConfigurations is None:
-        if nic.subnet is None:
+        if nic.subnet is None and not context.gap(path, "ipConfigurations"):
             context.add(
                 path, "subnet", "the NIC has no address", "add `subnet: network/subnet` or ipConfigurations",
                 codes.MISSING_PROPERTY,

@@ -34,7 +34,7 @@ def check(context: Context) -> None:
 
 
 def _short(context: Context, path: Path, machine: arm.VirtualMachine) -> None:
-    if machine.subnet is None:
+    if machine.subnet is None and not context.gap(path, "networkInterfaces"):
         context.add(
             path, "subnet", "the VM has no NIC", "add `subnet: network/subnet` or networkInterfaces", codes.NO_NIC
         )

@@ -87,32 +87,24 @@ def _subnets(context: Context, path: Path, network: arm.VirtualNetwork, space: l
         prefix = context.prefix(where, "addressPrefix", subnet.addressPrefix)
         if prefix is None or not _usable(context, where, "addressPrefix", prefix, codes.INVALID_SUBNET):
             continue
-        if (*path, "addressSpace") not in context.unreadable and not any(prefix.subnet_of(outer) for outer in space):
-            inside = ", ".join(map(str, space[:6])) or "a valid addressSpace"
+        if len(space) == len(network.addressSpace) and not any(prefix.subnet_of(outer) for outer in space):
+            inside = ", ".join(map(str, space[:6]))
             context.add(
                 where, "addressPrefix", f"{prefix} is outside the network's address space", f"a prefix within {inside}",
                 codes.INVALID_SUBNET,
             )  # fmt: skip
         ranges.append((int(prefix[0]), int(prefix[-1]), name, prefix))
     ranges.sort()
-    # Sorted by their first address, a range overlaps some earlier one exactly when it begins before the furthest end.
-    for earlier, (first, _, name, prefix) in zip(_furthest(ranges), ranges[1:], strict=False):
-        _, other_last, other, other_prefix = earlier
-        if first <= other_last:
-            if order[name] < order[other]:
-                name, prefix, other, other_prefix = other, other_prefix, name, prefix
+    open_ones: list[tuple[int, int, str, IPv4Network]] = []
+    for current in ranges:
+        open_ones = [earlier for earlier in open_ones if earlier[1] >= current[0]]
+        for earlier in open_ones:
+            (_, _, first, prefix), (_, _, name, own) = sorted((earlier, current), key=lambda item: order[item[2]])
             context.add(
-                (*path, "subnets", name), "addressPrefix", f"{prefix} overlaps subnet {other} ({other_prefix})",
+                (*path, "subnets", name), "addressPrefix", f"{own} overlaps subnet {first} ({prefix})",
                 "subnets that do not overlap", codes.SUBNET_RANGES_OVERLAP,
             )  # fmt: skip
-
-
-def _furthest(ranges: list[tuple[int, int, str, IPv4Network]]) -> list[tuple[int, int, str, IPv4Network]]:
-    """For each range but the last, which of it and those before it ends last."""
-    result: list[tuple[int, int, str, IPv4Network]] = []
-    for current in ranges[:-1]:
-        result.append(current if not result or current[1] > result[-1][1] else result[-1])
-    return result
+        open_ones.append(current)
 
 
 def _references(context: Context, path: Path, name: str, subnet: arm.Subnet) -> None:

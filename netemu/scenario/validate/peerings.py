@@ -96,17 +96,18 @@ def _between_spokes(context: Context, sides: list[_Side]) -> None:
     told: set[tuple[str, frozenset[str]]] = set()
     for hub, ranges in around.items():
         ranges.sort(key=lambda item: item[:2])
-        furthest = None
-        for item in ranges:
-            if furthest is not None and item[0] <= furthest[1] and item[3] != furthest[3]:
-                late, early = (item, furthest) if item[2].order > furthest[2].order else (furthest, item)
+        open_ones: list[tuple[int, int, _Side, str, IPv4Network]] = []
+        for current in ranges:
+            open_ones = [earlier for earlier in open_ones if earlier[1] >= current[0]]
+            for earlier in open_ones:
+                early, late = sorted((earlier, current), key=lambda item: item[2].order)
                 pair = (hub, frozenset((late[3], early[3])))
-                if pair not in told:
-                    told.add(pair)
-                    context.add(
-                        late[2].path, "remoteVirtualNetwork",
-                        f"{late[3]} ({late[4]}) overlaps {early[3]} ({early[4]}), which is peered with {hub} already",
-                        "address spaces that do not overlap", codes.OVERLAP_WITH_PEERED,
-                    )  # fmt: skip
-            if furthest is None or item[1] > furthest[1]:
-                furthest = item
+                if late[3] == early[3] or pair in told:
+                    continue
+                told.add(pair)
+                context.add(
+                    late[2].path, "remoteVirtualNetwork",
+                    f"{late[3]} ({late[4]}) overlaps {early[3]} ({early[4]}), which is peered with {hub} already",
+                    "address spaces that do not overlap", codes.OVERLAP_WITH_PEERED,
+                )  # fmt: skip
+            open_ones.append(current)

@@ -16,7 +16,8 @@ def check(context: Context) -> None:
     owners: dict[IPv4Address, str] = {}
     for name, public in context.scenario.publicIPAddresses.items():
         path = ("publicIPAddresses", name)
-        if public.sku == "Standard" and public.publicIPAllocationMethod == "Dynamic":
+        dynamic = public.publicIPAllocationMethod == "Dynamic"
+        if dynamic and public.sku == "Standard" and not context.gap(path, "sku"):
             context.add(
                 path, "publicIPAllocationMethod", "a Standard public IP cannot be Dynamic", "Static, or sku: Basic",
                 codes.STANDARD_IS_STATIC,

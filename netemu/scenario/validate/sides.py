@@ -6,7 +6,6 @@ from netemu.azure import resources as arm
 from netemu.azure import tags
 from netemu.scenario import codes
 from netemu.scenario.report import quoted
-from netemu.scenario.suggest import nearest
 from netemu.scenario.tree import Path
 from netemu.scenario.validate.addresses import IPV6_INSTEAD, Unreadable, is_ipv6, read_address, read_prefix
 from netemu.scenario.validate.context import Context
@@ -57,7 +56,7 @@ def _prefixes(context: Context, path: Path, prop: str, prefixes: arm.Strings) ->
             continue
         tag = tags.canonical(text)
         if tag is None:
-            problem = _problem(text)
+            problem = _problem(context, text)
             if problem is not None:
                 context.add(path, within, *problem, codes.RULE_ADDRESS)
         elif first_tag is not None:
@@ -69,7 +68,7 @@ def _prefixes(context: Context, path: Path, prop: str, prefixes: arm.Strings) ->
             first_tag = tag
 
 
-def _problem(text: str) -> tuple[str, str] | None:
+def _problem(context: Context, text: str) -> tuple[str, str] | None:
     """Say what is wrong with an address, prefix or tag of a rule, and what would be right."""
     if is_ipv6(text.partition("/")[0]):
         return f"{quoted(text)} is IPv6", IPV6_INSTEAD
@@ -79,7 +78,7 @@ def _problem(text: str) -> tuple[str, str] | None:
         elif text[:1].isdigit():
             read_address(text)
         else:
-            near = nearest(text, tags.names())
+            near = context.suggestions.nearest(text, tags.names())
             instead = f"did you mean `{near}`?" if near else "write *, an address, a prefix or a service tag"
             return f"{quoted(text)} is no service tag", instead
     except Unreadable as problem:
