@@ -67,18 +67,17 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; every error that is meant for a person becomes one message and an exit code."""
     try:
-        cli(standalone_mode=False)
+        code = cli(standalone_mode=False)  # the code of click.exceptions.Exit, or what the command returned: None
     except NetemuError as error:
         click.echo(f"netemu: {error}" if "\n" not in str(error) else str(error), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("netemu: interrupted", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
+    sys.exit(code or 0)
