@@ -1,0 +1,57 @@
+# make setup    what netemu needs: Debian packages and .venv (asks sudo for apt-get only)
+# make demo     bring a three-tier network up, prove it with packets, and leave it for you to try
+# make test     everything that must hold: style, types, unit tests, real packets
+# make bench    how close netemu comes to the least that the same work takes
+# make lint     style and types only
+# make clean    remove what these made in the clone
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test setup-bench demo lint test bench clean
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+NETEMU := $(SUDO) .venv/bin/netemu
+DEMO := scenarios/three-tier.yaml
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup:
+	@tools/setup
+
+setup-test:
+	@tools/setup --test
+
+setup-bench:
+	@tools/setup --bench
+
+demo: setup
+	$(NETEMU) up $(DEMO)
+	$(NETEMU) verify shop
+	$(NETEMU) status shop
+	@echo
+	@echo "The lab is up; it stays until you take it down. Try:"
+	@echo "  $(NETEMU) exec --lab shop visitor -- curl -s http://20.61.0.10"
+	@echo "  $(NETEMU) exec --lab shop web1 -- curl -s http://app1:8080"
+	@echo "  $(NETEMU) exec --lab shop web1 -- curl -s -m 3 http://db1:5432      (the rule deny-all-but-app says no)"
+	@echo "  $(NETEMU) capture --lab shop web1 tcp port 80"
+	@echo "  $(NETEMU) graph $(DEMO) > shop.svg"
+	@echo "Take it down:"
+	@echo "  $(NETEMU) down shop"
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+test: setup-test lint
+	tools/check_vagrantfile
+	if [ -x tools/fidelity.py ]; then $(SUDO) .venv/bin/python tools/fidelity.py --check; fi
+	$(SUDO) .venv/bin/pytest tests
+
+bench: setup-bench
+	$(SUDO) .venv/bin/python bench/run.py
+
+clean:
+	$(SUDO) rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec $(SUDO) rm -rf {} +
