@@ -1,0 +1,89 @@
+"""A network as a Mermaid flowchart, for Markdown pages that render it.
+
+Identifiers are numbered, names appear in labels only: there a quotation mark, a hash or an angle bracket is written
+as an entity, so that no name can end its label.
+"""
+
+from __future__ import annotations
+
+from netemu.azure.network import Network, Nic, Subnet
+from netemu.draw.relations import appliance_routes, peering_pairs, public_ips_in_use
+
+_ENTITIES = {
+    ord("#"): "#35;", ord("&"): "#amp;", ord('"'): "#quot;", ord("<"): "#lt;", ord(">"): "#gt;", ord("`"): "#96;",
+    ord("\\"): "#92;", ord("|"): "#124;", ord(";"): "#59;",
+}  # fmt: skip
+
+
+def mermaid(network: Network) -> str:
+    """Draw a flowchart: a subgraph per virtual network and subnet, peerings and routes to appliances as edges."""
+    networks = {name: f"v{number}" for number, name in enumerate(network.virtualNetworks)}
+    subnets = {subnet.path: f"s{number}" for number, subnet in enumerate(network.subnets())}
+    nics = {name: f"n{number}" for number, name in enumerate(network.nics)}
+    lines = ["flowchart TB", *_internet(network)]
+    for virtual_network in network.virtualNetworks.values():
+        spaces = " ".join(map(str, virtual_network.addressSpace))
+        lines.append(f"  subgraph {networks[virtual_network.name]}[{_label(virtual_network.name, spaces)}]")
+        for subnet in virtual_network.subnets.values():
+            lines += _subnet(network, subnet, subnets[subnet.path], nics)
+        lines.append("  end")
+    lines += _edges(network, networks, subnets, nics)
+    appliances = [nics[name] for name, nic in network.nics.items() if nic.enableIPForwarding]
+    if appliances:
+        lines.append("  classDef appliance fill:#fff7ef,stroke:#d8792b,color:#1b2a3d")
+        lines.append(f"  class {','.join(appliances)} appliance")
+    return "\n".join(lines) + "\n"
+
+
+def _internet(network: Network) -> list[str]:
+    inside = [
+        f"    h{number}[{_label(host.name, str(host.address))}]" for number, host in enumerate(network.hosts.values())
+    ]
+    inside += [
+        f"    p{number}([{_label(ip.name, str(ip.address))}])" for number, ip in enumerate(network.publicIPs.values())
+    ]
+    return ['  subgraph internet["Internet"]', *inside, "  end"] if inside else []
+
+
+def _subnet(network: Network, subnet: Subnet, identifier: str, nics: dict[str, str]) -> list[str]:
+    texts = [f"{subnet.name} {subnet.prefix}"]
+    if subnet.networkSecurityGroup:
+        texts.append(f"NSG {subnet.networkSecurityGroup}")
+    lines = [f"    subgraph {identifier}[{_label(*texts)}]"]
+    if subnet.routeTable:
+        # A node of its own: Mermaid cannot draw an edge from a subgraph to a node inside it.
+        lines.append(f"      r{identifier[1:]}[/{_label(subnet.routeTable)}/]")
+    for name, nic in network.nics.items():
+        if nic.subnet.path == subnet.path:
+            lines.append(f"      {nics[name]}[{_label(*_nic(nic))}]")
+    return [*lines, "    end"]
+
+
+def _nic(nic: Nic) -> list[str]:
+    title = nic.machine if nic.index == 0 else f"{nic.machine} eth{nic.index}"
+    texts = [title, *(str(config.address) for config in nic.ipConfigs)]
+    if nic.networkSecurityGroup:
+        texts.append(f"NSG {nic.networkSecurityGroup}")
+    return texts
+
+
+def _edges(network: Network, networks: dict[str, str], subnets: dict[str, str], nics: dict[str, str]) -> list[str]:
+    public = {name: f"p{number}" for number, name in enumerate(network.publicIPs)}
+    lines = [f"  {public[one.config.publicIP.name]} --- {nics[one.nic.name]}"
+             for one in public_ips_in_use(network) if one.config.publicIP]  # fmt: skip
+    for machine in network.machines.values():
+        first, *further = machine.nics
+        lines += [f"  {nics[first.name]} -.- {nics[nic.name]}" for nic in further]
+    for pair in peering_pairs(network):
+        arrow = "<-->" if pair.carries_traffic else "-.-"
+        text = "peering" if pair.carries_traffic else pair.label
+        lines.append(f"  {networks[pair.first]} {arrow}|{_label(text)}| {networks[pair.second]}")
+    for route in appliance_routes(network):
+        start = f"r{subnets[route.subnet.path][1:]}"
+        lines.append(f"  {start} -->|{_label(*route.prefixes)}| {nics[route.nic.name]}")
+    return lines
+
+
+def _label(*texts: str) -> str:
+    """A quoted label of several lines."""
+    return '"' + "<br/>".join(" ".join(text.split()).translate(_ENTITIES) for text in texts) + '"'
