@@ -8,7 +8,7 @@ from __future__ import annotations
 from netemu.azure.network import Network, Nic, Subnet
 from netemu.draw.relations import appliance_routes, peering_pairs, public_ips_in_use
 
-_GRAPH = """  compound=true; rankdir=TB; fontname="Helvetica"; bgcolor="transparent"; nodesep=0.35; ranksep=0.6;
+_GRAPH = """  compound=true; rankdir=TB; fontname="Helvetica"; bgcolor="#ffffff"; nodesep=0.35; ranksep=0.6;
   node [shape=box, style="rounded,filled", fillcolor="#ffffff", color="#0078d4", fontname="Helvetica", fontsize=11];
   edge [color="#0078d4", fontname="Helvetica", fontsize=10];"""
 
