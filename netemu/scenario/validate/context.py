@@ -130,7 +130,7 @@ class Context:
         if not text or text in self.subnet_paths:
             return bool(text)
         network = text.partition("/")[0]
-        if ("virtualNetworks", network, "subnets") in self.unreadable:
+        if self.gap(("virtualNetworks",), network) or self.gap(("virtualNetworks", network), "subnets"):
             return False
         return self.reference(resource, "subnet", text, "subnet", self.subnet_paths, "virtualNetworks")
 

@@ -117,7 +117,13 @@ class _Parties:
         if not text:
             return
         known = list(dict.fromkeys(names))  # type: ignore[call-overload]
-        sections = (("virtualMachines",), ("networkInterfaces",), ("internet",), ("publicIPAddresses",))
+        sections = (
+            ("virtualMachines",),
+            ("networkInterfaces",),
+            ("internet",),
+            ("internet", "hosts"),
+            ("publicIPAddresses",),
+        )
         if self.context.unreadable.isdisjoint(sections):
             self._report(
                 path, within, f"nothing is called {quoted(text)}", self.context.suggestions.instead_of(text, known)

@@ -313,6 +313,21 @@ expect: {from: vm, to: 10.0.0.9, port: 1, access: Allow}
         [],
         id="a single expectation needs no list",
     ),
+    pytest.param(
+        """\
+name: lab
+virtualNetworks: {net: 5, two: {addressSpace: 10.0.0.0/16, subnets: [web]}}
+virtualMachines: {vm1: {subnet: net/web}, vm2: {subnet: two/web}}
+internet: {host: {a: {ipAddress: 198.51.100.1}}}
+expect: {from: a, to: 198.51.100.2, port: 1, access: Allow}
+""",
+        [
+            "lab.yaml:2:24: virtualNetworks/net: `net` cannot be `5`; write its properties (InvalidRequestFormat)",
+            "lab.yaml:2:69: virtualNetworks/two: subnets cannot be a list; write names below subnets, each with its properties (InvalidRequestFormat)",
+            "lab.yaml:4:12: internet: no property is called `host`; did you mean `hosts`? (InvalidRequestFormat)",
+        ],
+        id="what follows from a mistake is not told",
+    ),
 ]
 
 
