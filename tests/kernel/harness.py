@@ -137,7 +137,7 @@ class Lab:
         self.name = name
         self.folder: LabFolder = outcome.folder
         self.network: Network = outcome.network
-        self._ports = random.Random(name).sample(range(20000, 60000), 20000)  # noqa: S311
+        self._ports = random.Random(name).sample(range(20000, 60000), 20000)
 
     def down(self) -> None:
         """Take it down; nothing may be left."""
@@ -308,7 +308,7 @@ class Lab:
 
     def ping(self, source: str, to: str, *, at: str | None = None, bind: str | None = None, size: int = 16) -> Contact:
         """Send an ICMP echo request, which the kernel there answers."""
-        token = random.randrange(1, 65536)  # noqa: S311
+        token = random.randrange(1, 65536)
         request = ICMP(type=8, id=token, seq=1) / (b"x" * size)
 
         def ours(frame: Packet, kind: int) -> bool:
@@ -344,7 +344,7 @@ class Lab:
 
         It is known by its IP id, which nothing on the way changes.
         """
-        token = random.randrange(1, 65536)  # noqa: S311
+        token = random.randrange(1, 65536)
         packet = packet.copy()
         packet[IP].id = token
         protocol = IP(bytes(packet[IP])).proto

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from harness import allow, deny, rule
-from scapy.layers.inet import ICMP, IP, TCP, UDP, ICMPerror, IPerror, UDPerror
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
 from scapy.packet import Raw
 
 OUT, IN = "Outbound", "Inbound"
@@ -142,9 +142,8 @@ def test_the_guest_hears_that_a_port_is_closed_though_nothing_may_come_in(lab):
         caller.connect((lab.address("open"), lab.port()))
         caller.send(b"anybody?")
         assert caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
-    with lab.socket("shy", socket.SOCK_STREAM) as caller:
-        with pytest.raises(ConnectionRefusedError):
-            caller.connect((lab.address("open"), lab.port()))
+    with lab.socket("shy", socket.SOCK_STREAM) as caller, pytest.raises(ConnectionRefusedError):
+        caller.connect((lab.address("open"), lab.port()))
 
 
 @pytest.mark.azure("NSG-21", "ARP-7")
