@@ -14,3 +14,22 @@ text        how wide a text is, how it is shortened, and which characters may be
 
 Equal networks give equal pictures, byte for byte.
 """
+
+from __future__ import annotations
+
+from netemu.azure.network import Network
+
+
+def draw(network: Network, form: str) -> str:
+    """The picture of a network as `svg`, `mermaid` or `dot`."""
+    if form == "svg":
+        from netemu.draw.svg import svg
+
+        return svg(network)
+    if form == "mermaid":
+        from netemu.draw.mermaid import mermaid
+
+        return mermaid(network)
+    from netemu.draw.dot import dot
+
+    return dot(network)

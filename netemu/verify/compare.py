@@ -126,26 +126,36 @@ def _expected_details(
     network: Network, expectation: Expectation, verdict: Verdict, observation: Observation
 ) -> Iterator[str]:
     if expectation.rule is not None:
-        if verdict.rule != expectation.rule and not any(
-            step.rule is not None and step.rule.name == expectation.rule for step in verdict.steps
-        ):
+        group, _, name = expectation.rule.rpartition("/")
+        asked = [step.rule for step in verdict.steps if step.rule is not None]
+        if not any(rule.name == name and group in ("", rule.networkSecurityGroup) for rule in asked):
             yield f"expected rule {expectation.rule}, but by Azure's rules it is {verdict.rule or 'none'}"
-        if not any(decision.rule == expectation.rule for decision in observation.decisions):
+        if not any(d.rule == name and group in ("", d.networkSecurityGroup) for d in observation.decisions):
             counted = ", ".join(str(d) for d in observation.decisions if d.rule) or "none"
             yield f"expected rule {expectation.rule}, but its counter did not move (moved: {counted})"
+    wanted = _receiver(network, expectation.to)
+    if wanted is not None and observation.delivered and observation.receiver != wanted:
+        yield f"expected at {wanted}, it arrived at {observation.receiver}"
     if expectation.via is not None and expectation.via not in (verdict.via, observation.via):
         yield f"expected via {_path(expectation.via)}, it went via {_path(observation.via)}"
     if expectation.sourceSeenAs is not None and expectation.access == "Allow":
         named = network.publicIPs.get(expectation.sourceSeenAs)
-        wanted = named.address if named else IPv4Address(expectation.sourceSeenAs)
-        if observation.sourceSeenAs != wanted:
-            yield f"expected source {wanted}, the receiver saw {observation.sourceSeenAs}"
+        source = named.address if named else IPv4Address(expectation.sourceSeenAs)
+        if observation.sourceSeenAs != source:
+            yield f"expected source {source}, the receiver saw {observation.sourceSeenAs}"
     wanted_reply = expectation.reply or ("Allow" if expectation.access == "Allow" else None)
     if wanted_reply is not None and observation.delivered:
         came = "Allow" if observation.answered else "Deny"
         if came != wanted_reply:
             why = f"{_why(verdict.reply)}" if verdict.reply is not None else ""
             yield f"expected reply {wanted_reply}, but the answer {_came(bool(observation.answered))}{why}"
+
+
+def _receiver(network: Network, to: str) -> str | None:
+    """Who is meant by name; networks with equal address spaces have the same address twice."""
+    if to in network.machines or to in network.hosts:
+        return to
+    return network.nics[to].machine if to in network.nics else None
 
 
 def _came(answered: bool) -> str:

@@ -39,7 +39,7 @@ internet: {hosts: {visitor: {ipAddress: 198.51.100.7}}}
 RIGHT = """
 expect:
   - {from: client, to: server, port: 80, access: Allow, rule: only-web}
-  - {from: client, to: server, port: 22, access: Deny, rule: nothing-else}
+  - {from: client, to: server, port: 22, access: Deny, rule: back-nsg/nothing-else}
   - {from: client, to: server, protocol: Icmp, access: Deny, rule: nothing-else}
   - {from: client, to: visitor, protocol: Udp, port: 53, access: Allow}
 """

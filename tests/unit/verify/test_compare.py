@@ -11,7 +11,8 @@ from msgspec import structs
 from netemu.azure.flow import TCP, Packet
 from netemu.azure.network import Network, resolve
 from netemu.azure.resources import Expectation, Scenario
-from netemu.azure.steps import Verdict
+from netemu.azure.security import EVERY_PORT, EffectiveRule
+from netemu.azure.steps import Step, Verdict
 from netemu.verify.compare import Result, decider, disagreements
 from netemu.verify.evidence import Decision, moved
 from netemu.verify.observe import Hop, Observation
@@ -42,6 +43,14 @@ def told(expectation: Expectation, verdict: Verdict, observation: Observation) -
 def test_agreement_is_silent() -> None:
     assert told(EXPECT_ALLOW, SAYS_ALLOW, ARRIVED) == ""
     assert told(EXPECT_DENY, SAYS_DENY, DROPPED) == ""
+
+
+@pytest.mark.parametrize(("rule", "agrees"), [("no", True), ("nsg/no", True), ("other/no", False), ("nsg", False)])
+def test_a_rule_may_be_named_with_its_nsg(rule: str, agrees: bool) -> None:
+    asked = EffectiveRule("nsg", "no", 100, "Inbound", "Deny", "*", EVERY_PORT, EVERY_PORT, EVERY_PORT, EVERY_PORT, False)
+    step = Step("security-group", "b-nic", Packet(1, 2, TCP, 3, 4), "Inbound", asked)
+    words = told(structs.replace(EXPECT_DENY, rule=rule), structs.replace(SAYS_DENY, steps=(step,)), DROPPED)
+    assert (words == "") is agrees
 
 
 @pytest.mark.parametrize(
