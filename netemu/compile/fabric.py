@@ -150,11 +150,7 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     yield from _set(
         "own_mac", "ifname . ether_addr", (f'"{ports[n.name]}" . {n.macAddress}' for n in network.nics.values())
     )
-    yield from _set(
-        "own_inner",
-        "ifname . mark",
-        (f'"{ports[nic.name]}" . {int(config.address):#x}' for nic, config in network.addresses()),
-    )
+    yield from _set("own_inner", "ifname . mark", dict.fromkeys(_inner(network, ports)))
     yield from _set(
         "forwarding", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values() if nic.enableIPForwarding)
     )
@@ -181,6 +177,16 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     if marks:
         yield f" elements = {{ {', '.join(marks)} }}"
     yield "}"
+
+
+def _inner(network: Network, ports: dict[str, str]) -> Iterator[str]:
+    """The own addresses as marks, in both byte orders.
+
+    nft 1.0.6 moves a raw payload into the mark as it lies in the packet, later ones convert it to the host's order.
+    """
+    for nic, config in network.addresses():
+        for order in ("big", "little"):
+            yield f'"{ports[nic.name]}" . {int.from_bytes(config.address.packed, order):#x}'
 
 
 def _prerouting() -> Iterator[str]:
