@@ -186,3 +186,14 @@ def test_an_answer_may_take_another_way_than_the_question(lab, kind):
         sources = {f[IP].src for f in tap.frames() if f.haslayer(IP)}
     assert sources == {"10.0.2.4"}
     assert getattr(lab, kind)("open", "far", *port).lost
+
+
+@pytest.mark.azure("NSG-23")
+def test_a_record_ends_after_four_idle_minutes_and_then_the_flow_is_new(single):
+    lab = single(SCENARIO)
+    assert "timeout 4m" in lab.run("@fabric", "nft", "-t", "list", "set", "ip", "netemu", "flows").stdout
+    port = lab.port()
+    assert send(lab, "shy", "open", UDP(sport=port, dport=53))
+    assert send(lab, "open", "shy", UDP(sport=53, dport=port))
+    lab.ruleset("@fabric", "flush set ip netemu flows")  # what the kernel does to a record when its time has come
+    assert not send(lab, "open", "shy", UDP(sport=53, dport=port))
