@@ -173,7 +173,7 @@ class Lock:
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except PermissionError as error:
-            raise SystemRefusal(f"cannot write {self.path}: run netemu as root (sudo)") from error
+            raise SystemRefusal(f"cannot write {self.path}: {error.strerror}; run netemu as root (sudo)") from error
         except OSError as error:
             if self._descriptor >= 0:
                 self.__exit__()
@@ -201,6 +201,9 @@ class Lock:
                 raise SystemRefusal(
                     f"lab {self.folder.name} is being changed by process {holder}; try again when it has ended"
                 ) from None
+            except OSError:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
 
     def _is_still(self, descriptor: int) -> bool:

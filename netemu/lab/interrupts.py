@@ -38,7 +38,7 @@ class Interrupts:
         if self.received is None:
             self.received = number
 
-    def check(self) -> None:
-        """Between two steps: stop if we were asked to."""
+    def check(self, state: str = "") -> None:
+        """Between two steps: stop if we were asked to; `state` says how things are then."""
         if self.received is not None:
-            raise Interrupted(self.received)
+            raise Interrupted(self.received, state)

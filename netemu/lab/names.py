@@ -91,8 +91,8 @@ def _is_in_use(directory: Path) -> bool:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """No other lab makes or removes names meanwhile: they share the directories."""
-    descriptor = os.open(base(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """No other lab makes or removes names meanwhile: they share the directories, wherever their state is."""
+    descriptor = os.open(NETNS.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

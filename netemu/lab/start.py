@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from pathlib import Path
 
 from netemu.errors import SystemRefusal
@@ -32,9 +33,9 @@ def program(namespace: Namespace, what: Program, folder: LabFolder, record: Reco
     try:
         pid = processes.start(what.argv, surroundings(folder, namespace.name), log, cwd, extra)
     except processes.StartError as error:
+        hint = "; install it, or correct `run`" if error.errno in (errno.ENOENT, errno.EACCES, errno.ENOEXEC) else ""
         raise SystemRefusal(
-            f"{kind}/{namespace.name}/run: cannot start {what.argv[0]!r}: {error.strerror}; "
-            "install it, or correct `run`"
+            f"{kind}/{namespace.name}/run: cannot start {what.argv[0]!r}: {error.strerror}{hint}"
         ) from error
     return _record(namespace, what, pid)
 

@@ -54,10 +54,10 @@ def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str
     can be checked beforehand has been. If anything fails or interrupts, what was built is removed again.
     """
     require_root("up")
-    require_library()
     folder = LabFolder(scenario.name)
     network = resolve(scenario)
     with Interrupts() as interrupts, Lock(scenario.name):
+        require_library()
         folder.refuse_foreign()
         record = folder.read() if folder.is_mounted() else None
         same = record is not None and record.digest == digest(scenario)
@@ -70,7 +70,7 @@ def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str
                 require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
         names.refuse_foreign(folder, lab.namespaces)
         _raise_file_limit(len(lab.namespaces))
-        interrupts.check()
+        interrupts.check("nothing was changed")
         if record is not None and same and not gone.parts:
             _tell_all(f"lab {scenario.name} is not whole, starting again what has ended:", gone.texts(), tell)
             start.again(lab, folder, record, gone)

@@ -1,0 +1,267 @@
+"""Drives netemu from inside its process, for what cannot be reached from a command line: each step's failure or death.
+
+Runs inside a test's host, as `driver.py FUNCTION ARGUMENTS`, and prints its answer as JSON. Nothing of netemu knows
+of it: an audit hook of Python and the wrapped system calls of netemu.linux.namespaces are the steps.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from netemu.errors import NetemuError
+from netemu.lab.down import down
+from netemu.lab.folder import LabFolder
+from netemu.lab.up import up
+from netemu.linux import namespaces
+from netemu.scenario import read_scenario
+
+CHANGES = {
+    "os.mkdir", "os.symlink", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.fork", "fcntl.flock",
+    "subprocess.Popen", "socket.__new__",
+}  # fmt: skip
+SYSTEM_CALLS = ("mount", "unmount", "unshare", "setns")
+
+
+class Steps:
+    """Counts what a command does to the machine, in the process `of`; at step `at`, does `then`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.at = -1
+        self.of = 0
+        self.then: Callable[[], None] = lambda: None
+        sys.addaudithook(self._audit)
+        for name in SYSTEM_CALLS:
+            setattr(namespaces, name, self._wrapped(getattr(namespaces, name)))
+
+    def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            self._step()
+            return function(*args)
+
+        return call
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)):
+            self._step()
+
+    def _step(self) -> None:
+        if self.at < 0 or self.of != os.getpid():
+            return
+        self.count += 1
+        if self.count == self.at:
+            self.then()
+
+
+STEPS = Steps()
+
+
+def bring_up(file: str) -> None:
+    """`up` without words."""
+    path = Path(file)
+    up(read_scenario(path), path, lambda *_: None, lambda _: None)
+
+
+def take_down(name: str) -> None:
+    """`down` without words."""
+    down(LabFolder(name), lambda _: None)
+
+
+def forked(do: Callable[[], None], at: int = 0, then: Callable[[], None] | None = None) -> tuple[int, int, str]:
+    """Do something in a child, with a mishap at one step; its wait status, its steps and its words.
+
+    A mishap at step 0 never comes.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        if then is not None:
+            STEPS.then = then
+        STEPS.count, STEPS.at, STEPS.of = 0, at, os.getpid()
+        code, words = 0, ""
+        try:
+            do()
+        except NetemuError as error:
+            code, words = error.exit_code, str(error)
+        except BaseException as error:
+            code, words = 99, f"{type(error).__name__}: {error}"
+        count, STEPS.at = STEPS.count, -1
+        os.write(writer, json.dumps([count, words]).encode())
+        os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    count, words = json.loads(answer) if answer else (0, "")
+    return os.waitstatus_to_exitcode(status), count, words
+
+
+def remains() -> list[str]:
+    """What there is of labs: files, mounts, processes in namespaces other than ours."""
+    found = []
+    for top in ("/run", "/etc/netns"):
+        for directory, names, others in os.walk(top):
+            found += [f"{directory}/{name}" for name in (*names, *others)]
+    found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "netemu" in line]
+    home = os.readlink("/proc/self/ns/net")
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.readlink(f"/proc/{entry}/ns/net") != home:
+                    found.append(f"process {Path(f'/proc/{entry}/cmdline').read_text()}")
+            except OSError:
+                continue
+    return sorted(found)
+
+
+def kill_up(file: str, name: str) -> dict[str, Any]:
+    """Kill `up` before every step; then alternately complete it with `up`, or remove it with `down` at once."""
+    empty = remains()
+    code, steps, words = forked(lambda: bring_up(file))
+    assert code == 0, words
+    whole = len(remains())
+    take_down(name)
+    wrong = []
+    for at in range(1, steps + 1):
+        code, _, words = forked(lambda: bring_up(file), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        if code != -signal.SIGKILL:
+            wrong.append(f"step {at}: not killed but {code} {words}")
+        if at % 2:
+            code, _, words = forked(lambda: bring_up(file))
+            if code != 0 or len(remains()) != whole:
+                wrong.append(f"step {at}: up: {code} {words} {remains()}")
+        _clear(name)
+        if remains() != empty:
+            wrong.append(f"step {at}: left {remains()}")
+    return {"steps": steps, "wrong": wrong}
+
+
+def kill_down(file: str, name: str) -> dict[str, Any]:
+    """Kill `down` before every step; then remove the lab again, or bring it up again and remove it."""
+    empty = remains()
+    bring_up(file)
+    whole = len(remains())
+    code, steps, words = forked(lambda: take_down(name))
+    assert code == 0, words
+    wrong = []
+    for at in range(1, steps + 1):
+        bring_up(file)
+        code, _, words = forked(lambda: take_down(name), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        if code != -signal.SIGKILL:
+            wrong.append(f"step {at}: not killed but {code} {words}")
+        if at % 2:
+            bring_up(file)
+            if len(remains()) != whole:
+                wrong.append(f"step {at}: up: {remains()}")
+        _clear(name)
+        if remains() != empty:
+            wrong.append(f"step {at}: left {remains()}")
+    return {"steps": steps, "wrong": wrong}
+
+
+def _clear(name: str) -> None:
+    """`netemu down NAME`, by the command line's own function: there may be no such lab."""
+    from click.testing import CliRunner
+
+    from netemu.cli.life import down_command
+
+    CliRunner().invoke(down_command, [name])
+
+
+def fail_up(file: str, name: str, error: str) -> dict[str, Any]:
+    """Let every step of `up` fail once with an error."""
+    number = getattr(errno, error)
+    CHANGES.discard("fcntl.flock")  # which cannot fail so, and whose file cannot be told from one in use
+    empty = remains()
+    _, steps, _ = forked(lambda: bring_up(file))
+    take_down(name)
+
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    wrong, refused, words_of = [], 0, set()
+    for at in range(1, steps + 1):
+        code, _, words = forked(lambda: bring_up(file), at, fail)
+        if code == 3:
+            refused += 1
+            words_of.add(words)
+            if "\n" in words or os.strerror(number) not in words:
+                wrong.append(f"step {at}: says {words!r}")
+        elif code == 0:
+            take_down(name)
+        else:
+            wrong.append(f"step {at}: {code} {words}")
+        if remains() != empty:
+            wrong.append(f"step {at}: {words}: left {remains()}")
+            _clear(name)
+    return {"steps": steps, "refused": refused, "wrong": wrong, "words": sorted(words_of)}
+
+
+def clash(file: str, name: str) -> str:
+    """What `up` says when an object that it makes is there already."""
+    from netemu.lab import up as module
+
+    def twice(*args: Any) -> Any:
+        lab = compile_lab(*args)
+        lab.namespaces["a"].addresses *= 2
+        return lab
+
+    compile_lab = module.compile_lab
+    module.compile_lab = twice
+    empty = remains()
+    code, _, words = forked(lambda: bring_up(file))
+    assert (code, remains()) == (3, empty)
+    return words
+
+
+def interrupt_up(file: str, name: str, signal_name: str, stride: str) -> dict[str, Any]:
+    """Send `up` a signal before steps; it must end as a shell expects it, and leave nothing or all."""
+    number = signal.Signals[signal_name]
+    empty = remains()
+    _, steps, _ = forked(lambda: bring_up(file))
+    take_down(name)
+    codes = []
+    wrong = []
+    for at in range(1, steps + 1, int(stride)):
+        code, _, words = forked(lambda: bring_up(file), at, lambda: os.kill(os.getpid(), number))
+        codes.append(code)
+        if code == 0:
+            take_down(name)
+        elif words not in [f"interrupted by {signal_name}; nothing was {end}" for end in ("changed", "left behind")]:
+            wrong.append(f"step {at}: {words}")
+        if remains() != empty:
+            wrong.append(f"step {at}: {code} {words}: left {remains()}")
+            _clear(name)
+    return {"steps": steps, "codes": codes, "wrong": wrong}
+
+
+def cycles(file: str, times: str) -> dict[str, Any]:
+    """Bring a lab up and down in one process, many times; what the process has after the first and the last."""
+    name = read_scenario(file).name
+    counts = []
+    for _ in range(int(times)):
+        bring_up(file)
+        take_down(name)
+        counts.append(
+            {
+                "descriptors": len(os.listdir("/proc/self/fd")),
+                "threads": threading.active_count(),
+                "children": Path(f"/proc/self/task/{os.getpid()}/children").read_text(),
+                "namespaces": len({os.readlink(f"/proc/{p}/ns/net") for p in os.listdir("/proc") if p.isdigit()}),
+                "remains": remains(),
+            }
+        )
+    return {"first": counts[0], "last": counts[-1]}
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,127 @@
+"""`up` again: nothing to do, something to repair, something to build anew; `status` says which."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from host import Host, scenario, wait_for
+
+MACHINES = "a: {subnet: net/main, run: sleep 5001}, b: {subnet: net/main}"
+HOSTS = "internet: {hosts: {visitor: {ipAddress: 198.51.100.7, run: sleep 5002}}}\n"
+NODES = ("@fabric", "@edge", "@internet", "@slb.net", "a", "b", "visitor")
+
+
+def start(host: Host) -> str:
+    """Bring the lab of these tests up; its file."""
+    file = host.write(scenario("lab", MACHINES, HOSTS))
+    host.good("up", file)
+    return file
+
+
+def objects(host: Host) -> tuple[Any, ...]:
+    """Every namespace and process of the lab."""
+    return [host.inode(f"lab.{node}") for node in NODES], host.pids("sleep 500"), host.pids("dnsmasq")
+
+
+def test_a_second_up_changes_nothing(host: Host) -> None:
+    file = start(host)
+    before, there = host.digest(), objects(host)
+    assert host.good("up", file) == "lab is up as described; nothing to do\n"
+    assert host.digest() == before
+    assert objects(host) == there
+
+
+def test_another_version_is_built_anew_and_says_so(host: Host) -> None:
+    start(host)
+    there = objects(host)
+    done = host.netemu("up", host.write(scenario("lab", MACHINES.replace("5001", "5003"), HOSTS)))
+    assert done.returncode == 0
+    assert "lab lab is up in another version; building it anew" in done.stderr
+    assert objects(host)[1] != there[1]
+    assert host.pids("sleep 5003") and not host.pids("sleep 5001")
+    host.good("status")
+
+
+@pytest.mark.parametrize(("program", "node"), [("sleep 5001", "a"), ("sleep 5002", "visitor"), ("dnsmasq", "@slb.net")])
+def test_a_program_or_daemon_that_has_ended_is_started_again_and_nothing_else_is_touched(
+    host: Host, program: str, node: str
+) -> None:
+    file = start(host)
+    namespaces, sleeps, daemons = objects(host)
+    killed = host.pids(program)
+    for pid in killed:
+        host.ok("kill", "-9", str(pid))
+    wait_for(lambda: not host.pids(program), "it dies")
+    done = host.netemu("status")
+    assert done.returncode == 1
+    assert f"in {node} has ended" in done.stdout and "incomplete" in done.stdout
+    assert "incomplete" in host.good("ls")
+    done = host.netemu("up", file)
+    assert done.returncode == 0
+    assert f"in {node} has ended" in done.stderr
+    assert done.stdout == "lab is up as described again\n"
+    after = objects(host)
+    assert after[0] == namespaces
+    assert (sleeps | daemons) - killed <= after[1] | after[2]
+    assert len(after[1]) == 2 and len(after[2]) == 1
+    host.good("status")
+    assert "nothing to do" in host.good("up", file)
+    host.good("down")
+    assert not host.pids("sleep 500") and not host.pids("dnsmasq")
+
+
+DAMAGE = {
+    "a namespace's mount is gone": "umount -l /run/netemu/lab/netns/a",
+    "the fabric's mount is gone": "umount -l /run/netemu/lab/netns/@fabric",
+    "all namespaces' mounts are gone": "umount -l " + " ".join(f"/run/netemu/lab/netns/{node}" for node in NODES),
+    "another namespace lies over one": "mount --bind /proc/self/ns/net /run/netemu/lab/netns/b",
+    "a name in /run/netns is gone": "rm /run/netns/lab.a",
+    "a name in /etc/netns is gone": "rm /etc/netns/lab.a",
+    "the directories of names are gone": "rm -r /run/netns /etc/netns",
+    "a machine's files are gone": "rm -r /run/netemu/lab/etc/a",
+    "the record is no JSON": "sh -c 'echo x > /run/netemu/lab/lab.json'",
+    "the record is no text": r"sh -c 'printf \377 > /run/netemu/lab/lab.json'",
+    "the record is from another version": "sed -i s/.version.:.[0-9]*/\"version\":99/ /run/netemu/lab/lab.json",
+    "the record is gone": "rm /run/netemu/lab/lab.json",
+    "the scenario is gone": "rm /run/netemu/lab/scenario.yaml",
+    "the folder's mount is gone": "umount -l /run/netemu/lab",
+    "the lock is gone": "rm /run/netemu/lab.lock",
+}
+HARMLESS = {"the lock is gone"}
+LOST = {"the folder's mount is gone"}
+"""With the folder go all that tells processes of the lab from others."""
+
+
+@pytest.mark.parametrize("repair", ["up", "down"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_lab_that_is_half_there_can_be_completed_and_removed(host: Host, damage: str, repair: str) -> None:
+    empty = host.digest()
+    file = start(host)
+    import shlex
+
+    host.ok(*shlex.split(DAMAGE[damage]))
+    done = host.netemu("status", "-o", "json")
+    assert "Traceback" not in done.stderr
+    state = json.loads(done.stdout)
+    if damage not in HARMLESS:
+        assert done.returncode == 1
+        assert state["state"] in ("broken", "incomplete") and state["missing"]
+        assert state["state"] in host.good("ls")
+    if repair == "up":
+        host.good("up", file)
+        host.good("status")
+        host.good("exec", "a", "--", "ping", "-c1", "-W2", "10.0.0.5")
+    host.good("down")
+    digest = host.digest()
+    if damage not in LOST:
+        assert digest["processes"] == empty["processes"]
+    for kind in ("files", "mounts", "links", "ruleset"):
+        assert digest[kind] == empty[kind], kind
+
+
+def test_exec_into_a_machine_that_is_missing_says_so(host: Host) -> None:
+    start(host)
+    host.ok("umount", "-l", "/run/netemu/lab/netns/b")
+    assert "b of lab lab is not there; `netemu up`" in host.refused(2, "exec", "b", "--", "true")

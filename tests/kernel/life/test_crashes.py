@@ -1,0 +1,75 @@
+"""Killed, interrupted or refused at every single step, `up` and `down` leave what the next command can finish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+from host import Host, children, scenario, wait_for
+
+PROGRAM = "a: {subnet: net/main, run: sleep 1000}"
+
+
+def test_up_killed_before_any_step_can_be_completed_or_removed(host: Host) -> None:
+    answer = host.drive("kill_up", host.write(scenario("crash", PROGRAM)), "crash")
+    assert answer["steps"] > 50
+    assert not answer["wrong"]
+
+
+def test_down_killed_before_any_step_can_be_completed_or_undone(host: Host) -> None:
+    answer = host.drive("kill_down", host.write(scenario("crash", PROGRAM)), "crash")
+    assert answer["steps"] > 10
+    assert not answer["wrong"]
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOSPC", "EMFILE", "EBUSY", "ENOBUFS"])
+def test_every_step_of_up_that_the_kernel_refuses_is_one_line_and_leaves_nothing(host: Host, error: str) -> None:
+    answer = host.drive("fail_up", host.write(scenario("refused", PROGRAM)), "refused", error)
+    assert answer["refused"] > 40
+    assert not answer["wrong"]
+    assert any("@fabric" in words or "namespace" in words for words in answer["words"])
+
+
+def test_what_the_kernel_refuses_is_named(host: Host) -> None:
+    words = host.drive("clash", host.write(scenario("clash")), "clash")
+    assert words.startswith("lab clash: a: address 10.0.0.4/24: File exists")
+    assert words.endswith("; nothing was left behind")
+
+
+@pytest.mark.parametrize(("name", "stride"), [("SIGINT", "1"), ("SIGTERM", "7"), ("SIGHUP", "7")])
+def test_up_interrupted_before_any_step_leaves_nothing(host: Host, name: str, stride: str) -> None:
+    answer = host.drive("interrupt_up", host.write(scenario("stop", PROGRAM)), "stop", name, stride)
+    expected = 128 + signal.Signals[name]
+    assert not answer["wrong"]
+    assert answer["codes"].count(expected) > len(answer["codes"]) / 2
+    assert set(answer["codes"]) <= {0, expected}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_during_a_large_up_is_one_message_and_leaves_nothing(host: Host, number: int, code: int) -> None:
+    machines = ", ".join(f"m{n}: {{subnet: net/main}}" for n in range(150))
+    file = host.write(scenario("large", machines))
+    before = host.digest()
+    with host.start(sys.executable, "-m", "netemu", "up", file) as started:
+        wait_for(lambda: (host.root() / "run/netemu/large/netns/@edge").exists(), "it begins to build")
+        (pid,) = children(started.pid)
+        os.kill(pid, number)
+        output, errors = started.communicate(timeout=20)
+    assert started.returncode == code
+    assert output == ""
+    assert errors == f"netemu: interrupted by {signal.Signals(number).name}; nothing was left behind\n"
+    assert host.digest() == before
+
+
+def test_ctrl_c_during_down_does_not_stop_it_half_way(host: Host) -> None:
+    before = host.digest()
+    host.good("up", host.write(scenario("slow", "a: {subnet: net/main, run: \"sh -c 'trap : TERM; while :; do sleep 9; done'\"}")))
+    with host.start(sys.executable, "-m", "netemu", "down") as started:
+        wait_for(lambda: not host.pids("dnsmasq"), "it ends processes")
+        os.kill(children(started.pid)[0], signal.SIGINT)
+        output, errors = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert "netemu: interrupted by SIGINT; lab slow is down all the same" in errors
+    assert host.digest() == before
