@@ -89,6 +89,16 @@ def test_dns_works_when_rules_deny_everything_in_both_directions(lab, transport)
     assert lab.ping("shut", "plain").lost
 
 
+@pytest.mark.azure("PLT-4", "CT-13")
+def test_dns_works_under_deny_all_also_where_no_rule_names_the_platform(single):
+    lab = single(f"""
+virtualNetworks: {{net: {{addressSpace: 10.0.0.0/16, subnets: {{main: {{addressPrefix: 10.0.1.0/24}}}}}}}}
+networkSecurityGroups: {{shut-nsg: {{securityRules: {{in: {deny(IN)}, out: {deny(OUT)}}}}}}}
+virtualMachines: {{shut: {{subnet: net/main, networkSecurityGroup: shut-nsg}}}}
+""")
+    assert dig(lab, "shut", "+search", "shut") == ("NOERROR", ["10.0.1.4"])
+
+
 @pytest.mark.azure("PLT-1", "RT-24")
 @pytest.mark.parametrize("machine", ["forced", "nowhere"])
 def test_dns_works_whatever_the_routes_say_and_no_appliance_sees_it(lab, machine):
