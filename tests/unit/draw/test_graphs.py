@@ -68,7 +68,6 @@ def test_dot_is_quoted_and_balanced(network: Network) -> None:
     assert text.count("[") == text.count("]")
 
 
-@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 def test_graphviz_reads_it(network: Network) -> None:
     text = dot(network).encode("utf-8", "replace")
     done = subprocess.run(["dot", "-Tcanon"], input=text, capture_output=True, timeout=60, check=False)
