@@ -6,6 +6,7 @@ namespaces have names by which the next `down` finds them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from netemu.errors import SystemRefusal
@@ -54,11 +55,15 @@ def remove(folder: LabFolder, tell: Callable[[str], None]) -> None:
 def _processes(folder: LabFolder) -> tuple[set[tuple[int, int]], dict[int, int]]:
     """The lab's namespaces, and the processes that `up` started, by id, with their start times.
 
-    A namespace whose mount somebody has removed is found by the processes of the record.
+    A namespace whose mount somebody has removed is found by the processes of the record. One that somebody has mounted
+    over ours is told by the record, and the machine's own in any case: its processes are never ended.
     """
-    identities = {processes.identity(folder.namespace(node)) for node in folder.nodes()}
+    there = {node: processes.identity(folder.namespace(node)) for node in folder.nodes()}
     started = {}
     record = folder.read()
+    if record is not None and record.namespaces:
+        there = {node: where for node, where in there.items() if record.namespaces.get(node) == where[1]}
+    identities = set(there.values())
     if record is not None:
         for process in (*record.programs, *record.daemons):
             if is_alive(process):
@@ -66,4 +71,9 @@ def _processes(folder: LabFolder) -> tuple[set[tuple[int, int]], dict[int, int]]
                 where = processes.namespace_of(process.pid)
                 if where is not None and where[1] == record.namespaces.get(process.machine):
                     identities.add(where)
-    return identities, started
+    return {where for where in identities if where not in _machines_own()}, started
+
+
+def _machines_own() -> set[tuple[int, int] | None]:
+    """The namespaces in which we and the machine's first process are."""
+    return {processes.namespace_of(os.getpid()), processes.namespace_of(1)}

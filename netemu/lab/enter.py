@@ -16,9 +16,10 @@ from netemu.linux import processes
 def node(folder: LabFolder, name: str) -> str:
     """The node of that name, or an error that names what there is."""
     nodes = folder.nodes()
-    if name in nodes:
-        return name
     record = folder.read()
+    ours = record.namespaces.get(name) if record is not None else None
+    if name in nodes and ours in (None, processes.identity(folder.namespace(name))[1]):
+        return name
     if record is not None and name in (*record.machines, *record.hosts, *record.namespaces):
         raise PersonError(f"{name} of lab {folder.name} is not there; `netemu up` puts back what is missing")
     close = difflib.get_close_matches(name, nodes, 1)

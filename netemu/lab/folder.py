@@ -172,13 +172,12 @@ class Lock:
             self._descriptor = self._take()
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-        except PermissionError as error:
-            raise SystemRefusal(f"cannot write {self.path}: {error.strerror}; run netemu as root (sudo)") from error
         except OSError as error:
             if self._descriptor >= 0:
                 self.__exit__()
             remove_base()
-            raise SystemRefusal(f"cannot write {self.path}: {error.strerror}; nothing was changed") from error
+            advice = "run netemu as root (sudo)" if isinstance(error, PermissionError) else "nothing was changed"
+            raise SystemRefusal(f"cannot write {self.path}: {error.strerror}; {advice}") from error
         return self
 
     def _take(self) -> int:

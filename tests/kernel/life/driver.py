@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -123,6 +124,11 @@ def remains() -> list[str]:
     return sorted(found)
 
 
+def difference(empty: list[str]) -> list[str]:
+    """What is there that was not, or the other way round."""
+    return sorted(set(remains()) ^ set(empty))
+
+
 def kill_up(file: str, name: str) -> dict[str, Any]:
     """Kill `up` before every step; then alternately complete it with `up`, or remove it with `down` at once."""
     empty = remains()
@@ -141,7 +147,7 @@ def kill_up(file: str, name: str) -> dict[str, Any]:
                 wrong.append(f"step {at}: up: {code} {words} {remains()}")
         _clear(name)
         if remains() != empty:
-            wrong.append(f"step {at}: left {remains()}")
+            wrong.append(f"step {at}: left {difference(empty)}")
     return {"steps": steps, "wrong": wrong}
 
 
@@ -164,7 +170,7 @@ def kill_down(file: str, name: str) -> dict[str, Any]:
                 wrong.append(f"step {at}: up: {remains()}")
         _clear(name)
         if remains() != empty:
-            wrong.append(f"step {at}: left {remains()}")
+            wrong.append(f"step {at}: left {difference(empty)}")
     return {"steps": steps, "wrong": wrong}
 
 
@@ -201,7 +207,7 @@ def fail_up(file: str, name: str, error: str) -> dict[str, Any]:
         else:
             wrong.append(f"step {at}: {code} {words}")
         if remains() != empty:
-            wrong.append(f"step {at}: {words}: left {remains()}")
+            wrong.append(f"step {at}: {words}: left {difference(empty)}")
             _clear(name)
     return {"steps": steps, "refused": refused, "wrong": wrong, "words": sorted(words_of)}
 
@@ -223,6 +229,35 @@ def clash(file: str, name: str) -> str:
     return words
 
 
+def half_there(file: str, name: str, damages: str, repair: str) -> dict[str, Any]:
+    """Damage a lab behind its back, ask for its status, and complete or remove it."""
+    from click.testing import CliRunner
+
+    from netemu.cli.life import status_command
+
+    answers = {}
+    for what, command in json.loads(Path(damages).read_text()).items():
+        empty = remains()
+        bring_up(file)
+        count = len(remains())
+        subprocess.run(command, check=True)
+        said = CliRunner().invoke(status_command, [name, "-o", "json"])
+        state = json.loads(said.output)
+        repaired: tuple[int, int, str] = (0, 0, "")
+        whole = True
+        if repair == "up":
+            repaired = forked(lambda: bring_up(file))
+            lost = what == "the folder's mount is gone"
+            whole = lost or len(remains()) == count
+            whole = whole and CliRunner().invoke(status_command, [name]).exit_code == 0
+        _clear(name)
+        answers[what] = {
+            "status": said.exit_code, "state": state["state"], "missing": state["missing"],
+            "repaired": [repaired[0], repaired[2]], "whole": whole, "left": difference(empty),
+        }  # fmt: skip
+    return answers
+
+
 def interrupt_up(file: str, name: str, signal_name: str, stride: str) -> dict[str, Any]:
     """Send `up` a signal before steps; it must end as a shell expects it, and leave nothing or all."""
     number = signal.Signals[signal_name]
@@ -239,7 +274,7 @@ def interrupt_up(file: str, name: str, signal_name: str, stride: str) -> dict[st
         elif words not in [f"interrupted by {signal_name}; nothing was {end}" for end in ("changed", "left behind")]:
             wrong.append(f"step {at}: {words}")
         if remains() != empty:
-            wrong.append(f"step {at}: {code} {words}: left {remains()}")
+            wrong.append(f"step {at}: {code} {words}: left {difference(empty)}")
             _clear(name)
     return {"steps": steps, "codes": codes, "wrong": wrong}
 

@@ -23,6 +23,9 @@ LONGEST = 120.0
 INIT = """
 import signal, subprocess, sys
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+for line in open('/proc/self/mountinfo', 'rb').read().splitlines():
+    if b' - nsfs ' in line or b' - tmpfs netemu:' in line:  # of labs that are up on the real machine
+        subprocess.run(['umount', '--lazy', line.split()[4]], check=False, stderr=subprocess.DEVNULL)
 for line in '''
 mount -t tmpfs -o mode=0755 tmpfs /run
 cp -a /etc /run/etc-copy

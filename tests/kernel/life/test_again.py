@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -95,30 +96,37 @@ LOST = {"the folder's mount is gone"}
 
 
 @pytest.mark.parametrize("repair", ["up", "down"])
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_lab_that_is_half_there_can_be_completed_and_removed(host: Host, damage: str, repair: str) -> None:
-    empty = host.digest()
-    file = start(host)
-    import shlex
+def test_a_lab_that_is_half_there_can_be_completed_and_removed(host: Host, repair: str) -> None:
+    file = host.write(scenario("lab", MACHINES, HOSTS))
+    damages = host.write(json.dumps({what: shlex.split(command) for what, command in DAMAGE.items()}), "damages.json")
+    answers = host.drive("half_there", file, "lab", damages, repair)
+    assert set(answers) == set(DAMAGE)
+    for damage, answer in answers.items():
+        if damage not in HARMLESS:
+            assert answer["status"] == 1, (damage, answer)
+            assert answer["state"] in ("broken", "incomplete"), (damage, answer)
+            assert answer["missing"], (damage, answer)
+        assert answer["repaired"] == [0, ""], (damage, answer)
+        assert answer["whole"], (damage, answer)
+        left = [line for line in answer["left"] if damage not in LOST or not line.startswith("process")]
+        assert not left, (damage, answer)
 
-    host.ok(*shlex.split(DAMAGE[damage]))
-    done = host.netemu("status", "-o", "json")
-    assert "Traceback" not in done.stderr
-    state = json.loads(done.stdout)
-    if damage not in HARMLESS:
-        assert done.returncode == 1
-        assert state["state"] in ("broken", "incomplete") and state["missing"]
-        assert state["state"] in host.good("ls")
-    if repair == "up":
-        host.good("up", file)
-        host.good("status")
-        host.good("exec", "a", "--", "ping", "-c1", "-W2", "10.0.0.5")
-    host.good("down")
-    digest = host.digest()
-    if damage not in LOST:
-        assert digest["processes"] == empty["processes"]
-    for kind in ("files", "mounts", "links", "ruleset"):
-        assert digest[kind] == empty[kind], kind
+
+def test_a_namespace_that_somebody_mounted_over_ours_is_not_entered_and_its_processes_live(host: Host) -> None:
+    start(host)
+    host.ok("ip", "netns", "add", "foreign")
+    host.ok("mount", "--bind", "/run/netns/foreign", "/run/netemu/lab/netns/b")
+    host.ok("mount", "--bind", "/proc/1/ns/net", "/run/netemu/lab/netns/a")
+    with host.start("ip", "netns", "exec", "foreign", "sleep", "5009") as foreign, host.start("sleep", "5008") as own:
+        wait_for(lambda: host.pids("sleep 5009") and host.pids("sleep 5008"), "they start")
+        assert "b of lab lab is not there" in host.refused(2, "exec", "b", "--", "true")
+        assert "a of lab lab is not there" in host.refused(2, "exec", "a", "--", "true")
+        host.good("down")
+        assert host.pids("sleep 5009") and host.pids("sleep 5008")
+        assert not host.pids("sleep 5001") and not host.pids("sleep 5002")
+        host.ok("kill", *map(str, host.pids("sleep 5009") | host.pids("sleep 5008")))
+        foreign.wait(10)
+        own.wait(10)
 
 
 def test_exec_into_a_machine_that_is_missing_says_so(host: Host) -> None:

@@ -54,7 +54,7 @@ def test_ctrl_c_during_a_large_up_is_one_message_and_leaves_nothing(host: Host, 
     before = host.digest()
     with host.start(sys.executable, "-m", "netemu", "up", file) as started:
         wait_for(lambda: (host.root() / "run/netemu/large/netns/@edge").exists(), "it begins to build")
-        (pid,) = children(started.pid)
+        (pid,) = wait_for(lambda: children(started.pid), "it is entered")
         os.kill(pid, number)
         output, errors = started.communicate(timeout=20)
     assert started.returncode == code

@@ -46,8 +46,9 @@ def test_exit_status_and_signals_are_the_commands(up: Host) -> None:
     assert up.netemu("exec", "a", "--", "sh", "-c", "kill -TERM $$").returncode == -signal.SIGTERM
     assert up.netemu("exec", "a", "--", "sh", "-c", "kill -KILL $$").returncode == -signal.SIGKILL
     with up.start(sys.executable, "-m", "netemu", "exec", "a", "--", "sleep", "6000") as started:
-        wait_for(lambda: (up.pids("sleep 6000") and "netemu" not in up.ok("ps", "-e", "-o", "args=").split("sleep 6000")[0].splitlines()[-1]) or None, "it runs")  # fmt: skip
-        os.kill(children(started.pid)[0], signal.SIGINT)
+        (pid,) = wait_for(lambda: children(started.pid), "it is entered")
+        wait_for(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n", "it becomes the command")
+        os.kill(pid, signal.SIGINT)
         assert started.wait(10) == -signal.SIGINT
         started.communicate()
 
