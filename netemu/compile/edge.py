@@ -82,7 +82,10 @@ chain inward {{
 }}
 chain unsolicited {{
  type filter hook forward priority 0; policy accept;
- iifname "{UPLINK}" ct status & (dnat | seen-reply) == 0 ct state new counter drop comment "outbound only"
+ iifname != "{UPLINK}" accept
+ ct status & (dnat | seen-reply) != 0 accept
+ ct state related accept
+ counter drop comment "outbound only"
 }}
 chain outward {{
  type nat hook postrouting priority 100; policy accept;
