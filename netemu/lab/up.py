@@ -63,6 +63,7 @@ def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str
         same = record is not None and record.digest == digest(scenario)
         gone = missing(folder, record)
         if same and not gone:
+            folder.scenario.write_bytes(source.read_bytes())  # what is expected of it may be new
             return Outcome(folder, network, "unchanged")
         lab = compile_lab(network, str(folder.daemons))
         for namespace in lab.namespaces.values():

@@ -147,6 +147,9 @@ def test_a_file_that_is_not_what_runs_is_refused(lab: Lab, tmp_path: Path) -> No
     only_expectations_differ = run("verify", str(file))
     assert only_expectations_differ.returncode == 0, only_expectations_differ.stderr
     assert "1 of 1 agree" in only_expectations_differ.stdout
+    again = run("up", str(file))
+    assert "nothing to do" in again.stdout
+    assert "1 of 1 agree" in run("verify", name).stdout
 
 
 def test_a_lab_that_is_not_up_cannot_be_verified(tmp_path: Path) -> None:
