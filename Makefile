@@ -11,7 +11,7 @@ SHELL := /bin/bash
 .PHONY: help setup setup-test setup-bench demo lint test bench clean
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-NETEMU := $(SUDO) .venv/bin/netemu
+NETEMU := $(strip $(SUDO) .venv/bin/netemu)
 DEMO := scenarios/three-tier.yaml
 
 help:
@@ -46,7 +46,7 @@ lint: setup
 
 test: setup-test lint
 	tools/check_vagrantfile
-	if [ -x tools/fidelity.py ]; then $(SUDO) .venv/bin/python tools/fidelity.py --check; fi
+	if [ -f tools/fidelity.py ]; then $(SUDO) .venv/bin/python tools/fidelity.py --check; fi
 	$(SUDO) .venv/bin/pytest tests
 
 bench: setup-bench
