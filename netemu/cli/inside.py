@@ -67,4 +67,5 @@ def capture_command(
     from netemu.lab.folder import find
 
     seen = capture(find(lab), interface, " ".join(expression), target, count, click.echo)
-    click.echo(f"{seen} packet{'' if seen == 1 else 's'}{f' written to {target}' if target not in (None, '-') else ''}", err=True)
+    written = f" written to {target}" if target not in (None, "-") else ""
+    click.echo(f"{seen} packet{'' if seen == 1 else 's'}{written}", err=True)

@@ -17,7 +17,8 @@ SINK_INDEX = {NO_ADDRESS: 2, NO_ROUTE: 3}
 IMDS_ADDRESS = IPv4Address("169.254.169.254")
 
 LOCAL, PEERING, APPLIANCE, INTERNET, NONE, NOWHERE = "local", "peering", "appliance", "internet", "none", "nowhere"
-"""What a prefix leads to: LOCAL the NICs of the network itself, PEERING those of its peers; NOWHERE is a next hop that does not exist, such as a gateway in a network without one."""
+"""What a prefix leads to: LOCAL the NICs of the network itself, PEERING those of its peers; NOWHERE is
+a next hop that does not exist, such as a gateway in a network without one."""
 
 EVERYTHING = IPv4Network("0.0.0.0/0")
 

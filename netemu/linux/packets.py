@@ -39,7 +39,8 @@ class Tap:
 
     def __init__(self, namespace: Path) -> None:
         with entered(namespace):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.htons(ETH_P_ALL))
+            kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+            self._socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
         self._socket.setblocking(False)

@@ -65,7 +65,9 @@ class Observer:
         self._namespaces = dict(namespaces)
         self._counted = {node: path for node, path in namespaces.items() if node.startswith("@")}
         self._taps = {
-            node: Tap(path) for node, path in namespaces.items() if not node.startswith("@") or node.startswith(PLATFORM)
+            node: Tap(path)
+            for node, path in namespaces.items()
+            if not node.startswith("@") or node.startswith(PLATFORM)
         }
         self._owners: dict[str, set[IPv4Address]] = {
             machine.name: {config.address for nic in machine.nics for config in nic.ipConfigs}

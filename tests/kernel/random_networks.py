@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
 from typing import Any
 
 from netemu.azure.flow import Flow
@@ -64,7 +65,7 @@ def _virtual_network(rng: random.Random, i: int) -> dict[str, Any]:
 
 def _peer(rng: random.Random, networks: dict[str, Any]) -> None:
     names = list(networks)
-    for a, b in zip(names, names[1:], strict=False):
+    for a, b in pairwise(names):
         spaces = {tuple(networks[n]["addressSpace"]) for n in names}
         if len(spaces) < len(names) or rng.random() < 0.2:
             continue

@@ -69,7 +69,7 @@ def test_ctrl_c_during_down_does_not_stop_it_half_way(host: Host) -> None:
     with host.start(sys.executable, "-m", "netemu", "down") as started:
         wait_for(lambda: not host.pids("dnsmasq"), "it ends processes")
         os.kill(children(started.pid)[0], signal.SIGINT)
-        output, errors = started.communicate(timeout=20)
+        _, errors = started.communicate(timeout=20)
     assert started.returncode == 130
     assert "netemu: interrupted by SIGINT; lab slow is down all the same" in errors
     assert host.digest() == before

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
-
-import pytest
 
 from netemu.azure.network import Network
 from netemu.draw.dot import dot
