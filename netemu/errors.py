@@ -43,8 +43,10 @@ class Problem(Struct, frozen=True, order=True):
     code: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}: {self.resource}: " if self.resource else (
-            f"{self.file}:{self.line}:{self.column}: "
+        place = (
+            f"{self.file}:{self.line}:{self.column}: {self.resource}: "
+            if self.resource
+            else (f"{self.file}:{self.line}:{self.column}: ")
         )
         instead = f"; {self.instead}" if self.instead else ""
         return f"{place}{self.what}{instead} ({self.code})"

@@ -108,8 +108,13 @@ def allocate(scenario: arm.Scenario) -> Allocation:
             if config.privateIPAddress is None:
                 if config.privateIPAllocationMethod == "Static":
                     result.refusals.append(
-                        Refusal(nic_name, config_name, "PrivateIPAddressMissing",
-                                "privateIPAllocationMethod Static needs an address", "add privateIPAddress")
+                        Refusal(
+                            nic_name,
+                            config_name,
+                            "PrivateIPAddressMissing",
+                            "privateIPAllocationMethod Static needs an address",
+                            "add privateIPAddress",
+                        )
                     )
                 else:
                     dynamic.append((nic_name, config_name, config))
@@ -123,9 +128,13 @@ def allocate(scenario: arm.Scenario) -> Allocation:
         free = next((n for n in range(int(prefix[0]) + 4, int(prefix[-1])) if n not in taken), None)
         if free is None:
             result.refusals.append(
-                Refusal(nic_name, config_name, "SubnetIsFull",
-                        f"subnet {config.subnet} with address prefix {prefix} has no free address",
-                        f"a larger subnet ({usable(prefix)} addresses are usable in a /{prefix.prefixlen})")
+                Refusal(
+                    nic_name,
+                    config_name,
+                    "SubnetIsFull",
+                    f"subnet {config.subnet} with address prefix {prefix} has no free address",
+                    f"a larger subnet ({usable(prefix)} addresses are usable in a /{prefix.prefixlen})",
+                )
             )
             continue
         taken[free] = f"{nic_name}/{config_name}"
@@ -154,14 +163,21 @@ def _static(
         result.refusals.append(Refusal(nic, name, code, what, instead))
 
     if address not in prefix:
-        refuse("PrivateIPAddressNotInSubnet", f"{address} is not in subnet {config.subnet} ({prefix})",
-               f"an address from {prefix[4]} to {prefix[-2]}")
+        refuse(
+            "PrivateIPAddressNotInSubnet",
+            f"{address} is not in subnet {config.subnet} ({prefix})",
+            f"an address from {prefix[4]} to {prefix[-2]}",
+        )
     elif is_reserved(address, prefix):
-        refuse("PrivateIPAddressInReservedRange", f"{address} is one of the five addresses that Azure reserves",
-               f"an address from {prefix[4]} to {prefix[-2]}")
+        refuse(
+            "PrivateIPAddressInReservedRange",
+            f"{address} is one of the five addresses that Azure reserves",
+            f"an address from {prefix[4]} to {prefix[-2]}",
+        )
     elif int(address) in taken:
-        refuse("PrivateIPAddressIsAllocated", f"{address} is already allocated to {taken[int(address)]}",
-               "another address")
+        refuse(
+            "PrivateIPAddressIsAllocated", f"{address} is already allocated to {taken[int(address)]}", "another address"
+        )
     else:
         taken[int(address)] = f"{nic}/{name}"
         result.addresses[nic, name] = address

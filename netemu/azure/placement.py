@@ -136,9 +136,7 @@ class Placement:
                 gates.append(Gate(group, place, classifier, platform))
         return tuple(gates)
 
-    def _classifiers(
-        self, group: str, context: Context, direction: arm.Direction
-    ) -> tuple[Classifier, Classifier]:
+    def _classifiers(self, group: str, context: Context, direction: arm.Direction) -> tuple[Classifier, Classifier]:
         key = (group, context, direction)
         if key not in self._gates:
             rules = effective_rules(self.network, group, context, direction)
@@ -154,4 +152,3 @@ def _forwards(sysctls: dict[str, str]) -> bool:
     return any(
         key.replace("/", ".") == "net.ipv4.ip_forward" and value.strip() == "1" for key, value in sysctls.items()
     )
-

@@ -40,9 +40,7 @@ class IntervalSet:
     def of_prefixes(cls, prefixes: Iterable[IPv4Network]) -> IntervalSet:
         """Every address of the prefixes."""
         return cls.of(
-            (first, first + prefix.num_addresses)
-            for prefix in prefixes
-            for first in (int(prefix.network_address),)
+            (first, first + prefix.num_addresses) for prefix in prefixes for first in (int(prefix.network_address),)
         )
 
     @classmethod

@@ -233,5 +233,3 @@ class Scenario(Resource, frozen=True):
     virtualMachines: dict[str, VirtualMachine] = field(default_factory=dict)
     internet: Internet = field(default_factory=Internet)
     expect: tuple[Expectation, ...] = ()
-
-

@@ -273,9 +273,7 @@ class Classifier:
         """The first rule that matches; None only when the rules do not end with the defaults."""
         protocol = packet.protocol
         mask = (
-            self._protocols[protocol]
-            & self._sources.find(packet.source)
-            & self._destinations.find(packet.destination)
+            self._protocols[protocol] & self._sources.find(packet.source) & self._destinations.find(packet.destination)
         )
         if protocol in (TCP, UDP):
             mask &= self._source_ports.find(packet.sourcePort) & self._destination_ports.find(packet.destinationPort)

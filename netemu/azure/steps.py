@@ -38,9 +38,7 @@ Stage = Literal[
 ]
 """Where a packet's way ended."""
 
-StepKind = Literal[
-    "guest", "security-group", "flow-record", "route", "translation", "appliance", "end"
-]
+StepKind = Literal["guest", "security-group", "flow-record", "route", "translation", "appliance", "end"]
 
 
 class Step(Struct, frozen=True):

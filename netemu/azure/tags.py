@@ -18,8 +18,15 @@ PLATFORM_TAGS = {"AzurePlatformDNS": 53, "AzurePlatformIMDS": 80, "AzurePlatform
 NOT_PUBLIC = tuple(
     IPv4Network(text)
     for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.168.0.0/16", "168.63.129.16/32", "224.0.0.0/3",
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "168.63.129.16/32",
+        "224.0.0.0/3",
     )
 )
 """What the tag Internet never covers, whatever the virtual network looks like (NSG-26, NSG-27)."""

@@ -67,9 +67,7 @@ class Engine:
             return structs.replace(verdict, reply=reply, answered=True)
         back = Walk(self._placement, memory, replying=True)
         returned = self._answer(back, end)
-        answered = (
-            returned.access == "Allow" and returned.receiver == sender and returned.packet == packet.reversed()
-        )
+        answered = returned.access == "Allow" and returned.receiver == sender and returned.packet == packet.reversed()
         return structs.replace(verdict, reply=_verdict(back, returned), answered=answered)
 
     def _start(self, walk: Walk, flow: Flow) -> tuple[Packet, str, End]:

@@ -26,9 +26,7 @@ def compile_edge(network: Network, numbers: Numbering) -> tuple[Namespace, list[
         edge.routes.append(Route(numbers.edge_index[name], 0, 0, TABLE_BASE + number))
         edge.rules.append(Rule(RULE_PRIORITY + number, number, TABLE_MASK, TABLE_BASE + number))
     edge.ruleset = "\n".join([*_ruleset(network, numbers), ""])
-    uplink = Veth(
-        End(EDGE, UPLINK, UPLINK_INDEX, LINK_MAC, noarp=True), End(INTERNET, "edge", 2, LINK_MAC, noarp=True)
-    )
+    uplink = Veth(End(EDGE, UPLINK, UPLINK_INDEX, LINK_MAC, noarp=True), End(INTERNET, "edge", 2, LINK_MAC, noarp=True))
     return edge, [uplink]
 
 
@@ -64,17 +62,18 @@ def _ruleset(network: Network, numbers: Numbering) -> Iterator[str]:
     yield _map("inbound", "ipv4_addr : ipv4_addr", inbound)
     yield _map("one_to_one", "ifname . ipv4_addr : ipv4_addr", one_to_one)
     yield _map("default_outbound", "ifname . ipv4_addr : ipv4_addr", shared)
+    public = ", ".join(str(address) for address, _ in owned)
+    public_elements = f"\n elements = {{ {public} }}" if public else ""
+    inward_zone = f'\n iifname "{UPLINK}" ct zone set ip daddr map {{ {zones} }}' if zones else ""
+    outward_zone = f'\n iifname != "{UPLINK}" ct zone set iifname map {{ {links} }}' if links else ""
     yield f"""set public {{
- type ipv4_addr
-{f' elements = {{ {", ".join(str(address) for address, _ in owned)} }}' if owned else ""}
+ type ipv4_addr{public_elements}
 }}
 chain arrive {{
  type filter hook prerouting priority -300; policy accept;
  iifname "{UPLINK}" ip daddr != @public counter drop comment "nobody has this public address"
  iifname "{UPLINK}" meta mark set ip daddr map @owner_mark
- iifname != "{UPLINK}" ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
-{f' iifname "{UPLINK}" ct zone set ip daddr map {{ {zones} }}' if zones else ""}
-{f' iifname != "{UPLINK}" ct zone set iifname map {{ {links} }}' if links else ""}
+ iifname != "{UPLINK}" ip daddr {{ {PRIVATE} }} counter drop comment "private destination"{inward_zone}{outward_zone}
 }}
 chain inward {{
  type nat hook prerouting priority -100; policy accept;

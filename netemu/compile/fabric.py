@@ -267,9 +267,7 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     # was sent to the guest. The quoted header begins 64 bits into the ICMP message.
     inner = "@th,192,32" if outbound else "@th,160,32"
     first, second = (chains.nic, chains.subnet) if outbound else (chains.subnet, chains.nic)
-    evaluate = [
-        f" {name} vmap {_verdicts(groups[direction])}" for groups in (first, second) if groups[direction]
-    ]
+    evaluate = [f" {name} vmap {_verdicts(groups[direction])}" for groups in (first, second) if groups[direction]]
     if not outbound:
         evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
     rules = "\n".join(evaluate)

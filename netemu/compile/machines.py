@@ -60,9 +60,11 @@ def compile_machines(network: Network, numbers: Numbering) -> tuple[list[Namespa
 def _machine(network: Network, machine: Machine) -> Namespace:
     primary = machine.nics[0]
     owner = network.virtualNetworks[primary.subnet.virtualNetwork]
-    servers = [server for nic in machine.nics for server in nic.dnsServers] if any(
-        nic.dnsServers for nic in machine.nics
-    ) else [str(PLATFORM_ADDRESS)]
+    servers = (
+        [server for nic in machine.nics for server in nic.dnsServers]
+        if any(nic.dnsServers for nic in machine.nics)
+        else [str(PLATFORM_ADDRESS)]
+    )
     search = owner.internalDomainNameSuffix if not primary.dnsServers else "reddog.microsoft.com"
     resolver = f"search {search}\n" + "".join(f"nameserver {server}\n" for server in dict.fromkeys(servers))
     settings = {key.removeprefix("net.").removeprefix("net/").replace(".", "/"): value

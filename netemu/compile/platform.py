@@ -66,4 +66,3 @@ def dns_configuration(network: Network, virtual_network: str, path: str) -> str:
         lines += [f"host-record={name}.{suffix},{primary.address}" for name in names]
     lines += [f"host-record={host.name},{host.address}" for host in network.hosts.values()]
     return "\n".join(lines) + "\n"
-

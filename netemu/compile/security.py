@@ -274,9 +274,7 @@ def _chain(network: Network, chain: str, direction: str, group: str, context: Co
     yield "}"
 
 
-def _platform(
-    network: Network, chains: Chains, done: set[str], port: str, group: str, context: Context
-) -> None:
+def _platform(network: Network, chains: Chains, done: set[str], port: str, group: str, context: Context) -> None:
     """Rules that name a platform tag are the only ones that stop platform traffic (PLT-4)."""
     lines = []
     for name, rule in _in_order(network, group, "outbound"):

@@ -23,7 +23,7 @@ def dot(network: Network) -> str:
         identifier = networks[virtual_network.name]
         spaces = " ".join(map(str, virtual_network.addressSpace))
         lines.append(f"  subgraph cluster_{identifier} {{")
-        lines.append(f"    label={_quoted(virtual_network.name, spaces)}; style=rounded; color=\"#0078d4\";")
+        lines.append(f'    label={_quoted(virtual_network.name, spaces)}; style=rounded; color="#0078d4";')
         # Peerings join clusters, which Graphviz does through a node of each.
         lines.append(f"    {identifier} [shape=point, style=invis];")
         for subnet in virtual_network.subnets.values():
@@ -57,9 +57,7 @@ def _subnet(network: Network, subnet: Subnet, identifier: str, nics: dict[str, s
         f"      {identifier} [shape=point, style=invis];",
     ]
     if subnet.routeTable:
-        lines.append(
-            f'      r{identifier[1:]} [label={_quoted(subnet.routeTable)}, shape=cds, color="#b8560f"];'
-        )
+        lines.append(f'      r{identifier[1:]} [label={_quoted(subnet.routeTable)}, shape=cds, color="#b8560f"];')
     for name, nic in network.nics.items():
         if nic.subnet.path == subnet.path:
             colour = ', fillcolor="#fff7ef", color="#d8792b"' if nic.enableIPForwarding else ""

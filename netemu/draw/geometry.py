@@ -40,9 +40,7 @@ class Rect(Struct, frozen=True):
 
     def overlaps(self, other: Rect) -> bool:
         """Do the two have area in common?"""
-        return (
-            self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
-        )
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
     def contains(self, other: Rect) -> bool:
         """Is the other one wholly inside?"""

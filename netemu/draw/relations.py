@@ -74,9 +74,7 @@ def appliance_routes(network: Network) -> list[ApplianceRoute]:
     return list(found.values())
 
 
-def appliance(
-    network: Network, owners: dict[tuple[str, IPv4Address], Nic], subnet: Subnet, route: Route
-) -> Nic | None:
+def appliance(network: Network, owners: dict[tuple[str, IPv4Address], Nic], subnet: Subnet, route: Route) -> Nic | None:
     """The NIC that a route names: in the subnet's own network, or in a peered one (RT-7, PEER-19)."""
     if route.nextHopType != "VirtualAppliance" or route.nextHopIpAddress is None:
         return None

@@ -78,9 +78,10 @@ def inject(namespace: Path, packet: bytes, interface: str | None = None) -> None
 
     With an interface, by that one. Raises OSError when the namespace has no route.
     """
-    with entered(namespace), socket.socket(
-        socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
-    ) as raw:
+    with (
+        entered(namespace),
+        socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW) as raw,
+    ):
         if interface is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

@@ -88,11 +88,7 @@ def veth(pair: Veth, far_namespace: int) -> Message:
     def end(side: End) -> bytes:
         return _attribute(IFLA_IFNAME, side.name.encode() + b"\0") + _attribute(IFLA_ADDRESS, side.mac) + _ONE_QUEUE
 
-    peer = (
-        _ifinfomsg(0, 0, pair.far.index, 0, 0)
-        + end(pair.far)
-        + _attribute(IFLA_NET_NS_FD, _u32(far_namespace))
-    )
+    peer = _ifinfomsg(0, 0, pair.far.index, 0, 0) + end(pair.far) + _attribute(IFLA_NET_NS_FD, _u32(far_namespace))
     info = _attribute(IFLA_INFO_KIND, b"veth") + _attribute(IFLA_INFO_DATA, _attribute(VETH_INFO_PEER, peer))
     flags = IFF_UP | (IFF_NOARP if pair.near.noarp else 0)
     body = _ifinfomsg(0, 0, pair.near.index, flags, flags) + end(pair.near) + _attribute(IFLA_LINKINFO, info)
@@ -145,7 +141,14 @@ def route(item: Route) -> Message:
     scope = RT_SCOPE_LINK if item.gateway is None else RT_SCOPE_UNIVERSE
     small = item.table if item.table < 256 else 0
     body = _rtmsg(
-        socket.AF_INET, item.prefix_length, 0, 0, small, RTPROT_STATIC, scope, RTN_UNICAST,
+        socket.AF_INET,
+        item.prefix_length,
+        0,
+        0,
+        small,
+        RTPROT_STATIC,
+        scope,
+        RTN_UNICAST,
         RTNH_F_ONLINK if item.onlink else 0,
     )
     if item.table >= 256:
@@ -199,9 +202,10 @@ class Rtnetlink:
         parts: list[bytes] = []
         size = 0
         for message in messages:
-            part = _header(
-                16 + len(message.body), message.kind, message.flags | NLM_F_REQUEST, len(batch), 0
-            ) + message.body
+            part = (
+                _header(16 + len(message.body), message.kind, message.flags | NLM_F_REQUEST, len(batch), 0)
+                + message.body
+            )
             batch.append(message)
             parts.append(part)
             size += len(part)

@@ -138,9 +138,7 @@ class Observer:
             return nic.machine, f"eth{nic.index}", flow.sourceAddress or nic.address
         return flow.source, None, flow.sourceAddress or network.hosts[flow.source].address
 
-    def _send(
-        self, node: str, probe: Probe, data: bytes, interface: str | None
-    ) -> tuple[list[Hop], list[Hop]] | str:
+    def _send(self, node: str, probe: Probe, data: bytes, interface: str | None) -> tuple[list[Hop], list[Hop]] | str:
         try:
             packets.inject(self._namespaces[node], data, interface)
         except OSError as error:

@@ -142,9 +142,11 @@ class Lab:
     def down(self) -> None:
         """Take it down; nothing may be left."""
         down(self.folder, lambda _: None)
-        left = [entry for entry in os.listdir("/run/netns") if entry.startswith(f"{self.name}.")] if os.path.isdir(
-            "/run/netns"
-        ) else []
+        left = (
+            [entry for entry in os.listdir("/run/netns") if entry.startswith(f"{self.name}.")]
+            if os.path.isdir("/run/netns")
+            else []
+        )
         assert not left
         assert not self.folder.exists()
 
@@ -200,7 +202,11 @@ class Lab:
     def run(self, node: str, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a program in a node, with the files in /etc and the host name that it has there."""
         return subprocess.run(
-            ["ip", "netns", "exec", f"{self.name}.{node}", *argv], capture_output=True, text=True, check=False, timeout=20
+            ["ip", "netns", "exec", f"{self.name}.{node}", *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
         )
 
     @contextlib.contextmanager
@@ -293,7 +299,10 @@ class Lab:
         self, source: str, to: str, port: int, *, at: str | None = None, bind: str | None = None, sport: int = 0
     ) -> Contact:
         """Send a datagram to a server, which answers."""
-        with self.socket(at or self.node(to), socket.SOCK_DGRAM) as server, self.socket(source, socket.SOCK_DGRAM) as caller:
+        with (
+            self.socket(at or self.node(to), socket.SOCK_DGRAM) as server,
+            self.socket(source, socket.SOCK_DGRAM) as caller,
+        ):
             server.bind(("0.0.0.0", port))
             server.setblocking(False)
             _bind(caller, bind, sport)

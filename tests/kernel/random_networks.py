@@ -92,7 +92,15 @@ def _addresses(networks: dict[str, Any], machines: dict[str, Any]) -> list[str]:
 
 def _routes(rng: random.Random, addresses: list[str]) -> dict[str, Any]:
     routes: dict[str, Any] = {}
-    prefixes = ["0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16", "10.1.1.0/24", "198.51.100.0/24", "10.2.0.0/16"]
+    prefixes = [
+        "0.0.0.0/0",
+        "10.0.0.0/8",
+        "10.0.0.0/16",
+        "10.1.0.0/16",
+        "10.1.1.0/24",
+        "198.51.100.0/24",
+        "10.2.0.0/16",
+    ]
     for i, prefix in enumerate(rng.sample(prefixes, rng.randint(1, 3))):
         kind = rng.choice(
             ["VirtualAppliance", "VirtualAppliance", "VirtualAppliance", "None", "Internet", "VnetLocal",

@@ -46,7 +46,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
         ("netemu exec --lab nosuch w", []),
     ],
 )
-def test_machines_of_the_lab_are_completed(lab: Lab, environment: dict[str, str], line: str, answers: list[str]) -> None:
+def test_machines_of_the_lab_are_completed(
+    lab: Lab, environment: dict[str, str], line: str, answers: list[str]
+) -> None:
     line = line.replace("LAB", lab.name)
     asked = {"_NETEMU_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     done = subprocess.run(["netemu"], capture_output=True, text=True, check=False, env=environment | asked)

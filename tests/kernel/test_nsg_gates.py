@@ -157,7 +157,9 @@ def seen(lab, protocol):
         "ICMP": ICMP(id=lab.port()),
     }[protocol]
     packet = IP(src="10.0.1.4", dst="10.0.2.4") / layer
-    return lab.delivered("client", packet, at="nva") is not None, lab.delivered("client", packet, at="server") is not None
+    return lab.delivered("client", packet, at="nva") is not None, lab.delivered(
+        "client", packet, at="server"
+    ) is not None
 
 
 @pytest.mark.azure("NSG-33")

@@ -151,7 +151,9 @@ def test_the_rule_with_the_lowest_number_decides(lab):
 
 
 @pytest.mark.azure("NSG-7", "NSG-20", "NSG-28")
-@pytest.mark.parametrize(("server", "allowed"), [("empty", True), ("no-probes", False), ("probes", True), ("any", False)])
+@pytest.mark.parametrize(
+    ("server", "allowed"), [("empty", True), ("no-probes", False), ("probes", True), ("any", False)]
+)
 def test_the_load_balancers_tag_means_the_platforms_address(lab, server, allowed):
     with lab.tap(f"s-{server}") as tap:
         link = "02:00:00:00:00:01"

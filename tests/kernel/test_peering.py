@@ -22,7 +22,9 @@ def network(name: str, number: int, *peerings: str, subnet: str = "") -> str:
 
 
 def machines(*networks: str) -> str:
-    return "virtualMachines:\n" + "".join(f"  {name.removeprefix('net-')}1: {{subnet: {name}/main}}\n" for name in networks)
+    return "virtualMachines:\n" + "".join(
+        f"  {name.removeprefix('net-')}1: {{subnet: {name}/main}}\n" for name in networks
+    )
 
 
 MESH = (
@@ -31,7 +33,9 @@ MESH = (
     + network("net-b", 2, peering("net-a"), peering("net-c"), subnet=", networkSecurityGroup: default-nsg")
     + network("net-c", 3, peering("net-b"), subnet=", networkSecurityGroup: internet-nsg")
     + network("one-sided", 4)
-    + network("shut", 5, peering("net-a", "allowVirtualNetworkAccess: false"), subnet=", networkSecurityGroup: default-nsg")
+    + network(
+        "shut", 5, peering("net-a", "allowVirtualNetworkAccess: false"), subnet=", networkSecurityGroup: default-nsg"
+    )
     + f"""
 networkSecurityGroups:
   default-nsg: {{}}

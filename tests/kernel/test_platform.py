@@ -185,7 +185,10 @@ def test_public_names_resolve(lab):
 @pytest.mark.azure("DNS-6")
 def test_custom_dns_servers_replace_the_platforms_in_order(lab):
     resolver = lab.run("customer", "cat", "/etc/resolv.conf").stdout
-    assert [line.split()[1] for line in resolver.splitlines() if line.startswith("nameserver")] == ["10.0.0.53", "10.0.0.54"]
+    assert [line.split()[1] for line in resolver.splitlines() if line.startswith("nameserver")] == [
+        "10.0.0.53",
+        "10.0.0.54",
+    ]
 
 
 @pytest.mark.azure("DNS-5")

@@ -49,9 +49,7 @@ def test_every_flow_of_a_random_network_does_what_azures_rules_say(
     with Observer(network, namespaces) as observer:
         for flow in random_networks.flows(seed, network, FLOWS):
             verdict = engine.judge(flow)
-            seen = observer.observe(
-                flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered
-            )
+            seen = observer.observe(flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered)
             found = list(disagreements(network, _as_expected(flow, verdict), verdict, seen))
             if found:
                 wrong.append((flow, found, [step.text for step in verdict.steps]))

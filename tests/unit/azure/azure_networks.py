@@ -66,9 +66,14 @@ def rule(
 ) -> dict[str, Any]:
     """A security rule; what is left out is `*`."""
     return {
-        "priority": priority, "access": access, "direction": direction, "protocol": protocol,
-        "sourceAddressPrefix": source, "destinationAddressPrefix": destination,
-        "sourcePortRange": sourcePort, "destinationPortRange": port,
+        "priority": priority,
+        "access": access,
+        "direction": direction,
+        "protocol": protocol,
+        "sourceAddressPrefix": source,
+        "destinationAddressPrefix": destination,
+        "sourcePortRange": sourcePort,
+        "destinationPortRange": port,
     }
 
 

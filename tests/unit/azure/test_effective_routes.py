@@ -35,8 +35,10 @@ def hop(lab, destination):
     return lab.engine.next_hop(home(lab), IPv4Address(destination))
 
 
-RESERVED = {("Default", "Active", prefix, "None") for prefix in
-            ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")}
+RESERVED = {
+    ("Default", "Active", prefix, "None")
+    for prefix in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+}
 INTERNET = ("Default", "Active", "0.0.0.0/0", "Internet")
 
 
@@ -76,7 +78,8 @@ def test_other_private_ranges_go_nowhere():
 def test_each_prefix_of_a_peer_has_a_route():
     lab = lab_with(peers={"w": ["10.1.0.0/16", "10.2.0.0/16"]})
     assert {each for each in table(lab) if each[3] == "VNetPeering"} == {
-        ("Default", "Active", "10.1.0.0/16", "VNetPeering"), ("Default", "Active", "10.2.0.0/16", "VNetPeering")
+        ("Default", "Active", "10.1.0.0/16", "VNetPeering"),
+        ("Default", "Active", "10.2.0.0/16", "VNetPeering"),
     }
     assert hop(lab, "10.2.0.4").route.remoteVirtualNetwork == "w"
 

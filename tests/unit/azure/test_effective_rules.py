@@ -131,8 +131,15 @@ def test_a_star_rule_with_ports_is_for_tcp_and_udp_only():
 @pytest.mark.parametrize(
     ("ports", "port", "matches"),
     [
-        ("80", 80, True), ("80", 81, False), ("80-90", 80, True), ("80-90", 90, True), ("80-90", 91, False),
-        (["80", "8080-8090"], 8085, True), (["80", "8080-8090"], 443, False), ("*", 0, True), ("0-65535", 65535, True),
+        ("80", 80, True),
+        ("80", 81, False),
+        ("80-90", 80, True),
+        ("80-90", 90, True),
+        ("80-90", 91, False),
+        (["80", "8080-8090"], 8085, True),
+        (["80", "8080-8090"], 443, False),
+        ("*", 0, True),
+        ("0-65535", 65535, True),
     ],
 )
 def test_ports(ports, port, matches):
@@ -144,9 +151,17 @@ def test_ports(ports, port, matches):
 @pytest.mark.parametrize(
     ("prefix", "matches"),
     [
-        ("*", True), ("0.0.0.0/0", True), ("10.0.1.4", True), ("10.0.1.4/32", True), ("10.0.1.0/24", True),
-        ("10.0.1.5", False), (["10.0.7.0/24", "10.0.1.4"], True), (["10.0.7.0/24", "10.0.8.1"], False),
-        ("VirtualNetwork", True), ("Internet", False), ("Storage", False),
+        ("*", True),
+        ("0.0.0.0/0", True),
+        ("10.0.1.4", True),
+        ("10.0.1.4/32", True),
+        ("10.0.1.0/24", True),
+        ("10.0.1.5", False),
+        (["10.0.7.0/24", "10.0.1.4"], True),
+        (["10.0.7.0/24", "10.0.8.1"], False),
+        ("VirtualNetwork", True),
+        ("Internet", False),
+        ("Storage", False),
     ],
 )
 def test_source_prefixes(prefix, matches):
@@ -157,9 +172,14 @@ def test_source_prefixes(prefix, matches):
 @pytest.mark.azure("NSG-14")
 def test_plural_properties_mean_the_same_as_lists():
     written = {
-        "priority": 100, "direction": "Inbound", "access": "Deny", "protocol": "Tcp",
-        "sourceAddressPrefixes": ["10.0.1.4", "10.0.1.9"], "destinationAddressPrefixes": ["10.0.1.0/24"],
-        "sourcePortRanges": ["*"], "destinationPortRanges": [80, "90-99"],
+        "priority": 100,
+        "direction": "Inbound",
+        "access": "Deny",
+        "protocol": "Tcp",
+        "sourceAddressPrefixes": ["10.0.1.4", "10.0.1.9"],
+        "destinationAddressPrefixes": ["10.0.1.0/24"],
+        "sourcePortRanges": ["*"],
+        "destinationPortRanges": [80, "90-99"],
     }
     lab = one_network({"r": written})
     assert decides(lab, packet(port=95)) == "r"
@@ -258,8 +278,10 @@ def asg_lab(**rules):
 def test_an_asg_is_the_addresses_of_its_members():
     written = rule(100, "Deny")
     del written["sourceAddressPrefix"]
-    lab = asg_lab(r={**written, "sourceApplicationSecurityGroups": ["web"]},
-                  s={**written, "priority": 101, "sourceApplicationSecurityGroups": ["db", "web"]})
+    lab = asg_lab(
+        r={**written, "sourceApplicationSecurityGroups": ["web"]},
+        s={**written, "priority": 101, "sourceApplicationSecurityGroups": ["db", "web"]},
+    )
     first, second = effective(lab)[:2]
     assert [str(each) for each in first.sources.cidrs()] == ["10.0.1.4/31"]
     assert second.sources == first.sources

@@ -61,7 +61,9 @@ def test_a_public_ip_carries_every_protocol_outwards(protocol):
 def test_a_public_ip_carries_every_protocol_inwards(protocol):
     found = published("Basic").ask("visitor", "p", protocol=protocol)
     assert (found.destination, str(found.sourceSeenAs), str(found.destinationSeenAs)) == (
-        "pub-nic", "198.51.100.7", "10.0.1.4"
+        "pub-nic",
+        "198.51.100.7",
+        "10.0.1.4",
     )
     assert found.answered
     assert str(found.reply.sourceSeenAs).startswith("20.61.")
@@ -86,9 +88,14 @@ def test_any_public_ip_of_the_machine_ends_default_outbound_access():
 @pytest.mark.azure("OUT-8")
 def test_secondary_addresses_have_no_default_outbound_access():
     lab = published(
-        networkInterfaces={"n": {"ipConfigurations": {
-            "one": {"subnet": "v/s", "primary": True}, "two": {"subnet": "v/s", "privateIPAddress": "10.0.1.50"},
-        }}},
+        networkInterfaces={
+            "n": {
+                "ipConfigurations": {
+                    "one": {"subnet": "v/s", "primary": True},
+                    "two": {"subnet": "v/s", "privateIPAddress": "10.0.1.50"},
+                }
+            }
+        },
         virtualMachines={"m": {"networkInterfaces": ["n"]}},
     )
     assert lab.ask("m", "visitor").answered
@@ -99,10 +106,14 @@ def test_secondary_addresses_have_no_default_outbound_access():
 def test_a_secondary_address_uses_its_own_public_ip():
     lab = published(
         publicIPAddresses={"p": {"sku": "Basic"}, "q": {"sku": "Basic"}},
-        networkInterfaces={"n": {"ipConfigurations": {
-            "one": {"subnet": "v/s", "primary": True, "publicIPAddress": "p"},
-            "two": {"subnet": "v/s", "privateIPAddress": "10.0.1.50", "publicIPAddress": "q"},
-        }}},
+        networkInterfaces={
+            "n": {
+                "ipConfigurations": {
+                    "one": {"subnet": "v/s", "primary": True, "publicIPAddress": "p"},
+                    "two": {"subnet": "v/s", "privateIPAddress": "10.0.1.50", "publicIPAddress": "q"},
+                }
+            }
+        },
         virtualMachines={"m": {"networkInterfaces": ["n"]}},
     )
     assert lab.ask("m", "visitor", source_address="10.0.1.50").sourceSeenAs == lab.network.publicIPs["q"].address
@@ -113,8 +124,9 @@ def test_a_secondary_address_uses_its_own_public_ip():
 @pytest.mark.azure("OUT-1")
 def test_a_subnet_may_have_no_default_outbound_access():
     lab = published(
-        virtualNetworks={"v": vnet("10.0.0.0/16", s="10.0.1.0/24",
-                                   t=subnet("10.0.2.0/24", defaultOutboundAccess=False))}
+        virtualNetworks={
+            "v": vnet("10.0.0.0/16", s="10.0.1.0/24", t=subnet("10.0.2.0/24", defaultOutboundAccess=False))
+        }
     )
     assert lab.ask("priv", "visitor").stage == "edge-untranslated"
 
@@ -134,9 +146,13 @@ def test_private_addresses_are_not_reachable_from_the_internet():
 @pytest.mark.parametrize(
     ("sku", "nic_nsg", "subnet_nsg", "stage"),
     [
-        ("Standard", None, None, "public-closed"), ("Standard", "open", None, "delivered"),
-        ("Standard", None, "open", "delivered"), ("Standard", "shut", None, "nsg-in"),
-        ("Standard", "open", "shut", "nsg-in"), ("Basic", None, None, "delivered"), ("Basic", "shut", None, "nsg-in"),
+        ("Standard", None, None, "public-closed"),
+        ("Standard", "open", None, "delivered"),
+        ("Standard", None, "open", "delivered"),
+        ("Standard", "shut", None, "nsg-in"),
+        ("Standard", "open", "shut", "nsg-in"),
+        ("Basic", None, None, "delivered"),
+        ("Basic", "shut", None, "nsg-in"),
     ],
 )
 def test_standard_is_closed_without_an_nsg_and_basic_is_open(sku, nic_nsg, subnet_nsg, stage):
@@ -163,7 +179,8 @@ def test_a_machine_that_calls_anothers_public_ip_comes_from_the_internet():
         networkSecurityGroups={"n": nsg(r=rule(100, "Allow", source="Internet", port=80))},
         virtualMachines={
             "pub": {"subnet": "v/s", "publicIPAddress": "p", "networkSecurityGroup": "n"},
-            "priv": {"subnet": "v/t"}, "other": {"subnet": "v/t", "publicIPAddress": "spare"},
+            "priv": {"subnet": "v/t"},
+            "other": {"subnet": "v/t", "publicIPAddress": "spare"},
         },
     )
     found = lab.ask("priv", "p")
@@ -215,7 +232,11 @@ def test_a_machine_and_a_host_may_have_the_same_name():
 
 @pytest.mark.azure("PIPE-1")
 def test_a_machine_and_its_nic_may_have_the_same_name():
-    lab = published(networkInterfaces={"m": {"subnet": "v/s"}}, virtualMachines={
-        "m": {"networkInterfaces": ["m"]}, "priv": {"subnet": "v/t"},
-    })
+    lab = published(
+        networkInterfaces={"m": {"subnet": "v/s"}},
+        virtualMachines={
+            "m": {"networkInterfaces": ["m"]},
+            "priv": {"subnet": "v/t"},
+        },
+    )
     assert lab.ask("priv", "m").answered

@@ -21,9 +21,15 @@ def pair(near=None, far=None, **others):
 
 
 @pytest.mark.azure("PEER-1", "PEER-2", "PEER-6", "CT-27")
-@pytest.mark.parametrize(("near", "far", "answered"), [
-    (None, None, False), ({}, None, False), (None, {}, False), ({}, {}, True),
-])
+@pytest.mark.parametrize(
+    ("near", "far", "answered"),
+    [
+        (None, None, False),
+        ({}, None, False),
+        (None, {}, False),
+        ({}, {}, True),
+    ],
+)
 def test_both_directions_of_a_peering_must_exist(near, far, answered):
     found = pair(near, far).ask("a", "b")
     assert found.answered is answered
@@ -41,9 +47,15 @@ def test_a_denial_on_either_side_stops_both_directions(near, far):
 
 @pytest.mark.azure("PEER-8", "NSG-25")
 def test_the_default_rules_permit_peers():
-    lab = pair({}, {}, networkSecurityGroups={"n": nsg()}, virtualMachines={
-        "a": {"subnet": "v/s", "networkSecurityGroup": "n"}, "b": {"subnet": "w/s", "networkSecurityGroup": "n"}
-    })
+    lab = pair(
+        {},
+        {},
+        networkSecurityGroups={"n": nsg()},
+        virtualMachines={
+            "a": {"subnet": "v/s", "networkSecurityGroup": "n"},
+            "b": {"subnet": "w/s", "networkSecurityGroup": "n"},
+        },
+    )
     found = lab.ask("a", "b")
     assert (found.rule, found.answered) == ("AllowVnetInBound", True)
 
@@ -68,7 +80,8 @@ def test_overlapping_networks_are_apart():
 def test_a_route_to_the_internet_does_not_join_networks():
     lab = pair(
         virtualNetworks={
-            "v": vnet("10.0.0.0/16", s=subnet("10.0.0.0/24", table="t")), "w": vnet("10.1.0.0/16", s="10.1.0.0/24")
+            "v": vnet("10.0.0.0/16", s=subnet("10.0.0.0/24", table="t")),
+            "w": vnet("10.1.0.0/16", s="10.1.0.0/24"),
         },
         routeTables={"t": routes(route("10.1.0.0/16", "Internet"))},
     )
@@ -94,13 +107,24 @@ def hub_and_spokes(*, one=True, two=True, table_one=True, table_two=True, nva=NV
     return Lab(
         **{
             "virtualNetworks": {
-                "hub": vnet("10.0.0.0/16", m="10.0.0.0/24", peerings={
-                    **peering("one", allowForwardedTraffic=hub_flag), **peering("two", allowForwardedTraffic=hub_flag)
-                }),
-                "one": vnet("10.1.0.0/16", s=subnet("10.1.0.0/24", table="t1" if table_one else None),
-                            peerings=peering("hub", allowForwardedTraffic=one)),
-                "two": vnet("10.2.0.0/16", s=subnet("10.2.0.0/24", table="t2" if table_two else None),
-                            peerings=peering("hub", allowForwardedTraffic=two)),
+                "hub": vnet(
+                    "10.0.0.0/16",
+                    m="10.0.0.0/24",
+                    peerings={
+                        **peering("one", allowForwardedTraffic=hub_flag),
+                        **peering("two", allowForwardedTraffic=hub_flag),
+                    },
+                ),
+                "one": vnet(
+                    "10.1.0.0/16",
+                    s=subnet("10.1.0.0/24", table="t1" if table_one else None),
+                    peerings=peering("hub", allowForwardedTraffic=one),
+                ),
+                "two": vnet(
+                    "10.2.0.0/16",
+                    s=subnet("10.2.0.0/24", table="t2" if table_two else None),
+                    peerings=peering("hub", allowForwardedTraffic=two),
+                ),
             },
             "routeTables": {
                 "t1": routes(route("10.2.0.0/16", "VirtualAppliance", hop)),
@@ -147,9 +171,14 @@ def test_one_missing_route_breaks_the_way_back():
 @pytest.mark.azure("PEER-11", "NVA-5")
 @pytest.mark.parametrize("flag", [True, False])
 def test_the_hub_needs_the_flag_for_what_a_spoke_forwards(flag):
-    lab = hub_and_spokes(hub_flag=flag, virtualMachines={
-        "a": {"subnet": "one/s", "enableIPForwarding": True}, "nva": NVA, "b": {"subnet": "two/s"},
-    })
+    lab = hub_and_spokes(
+        hub_flag=flag,
+        virtualMachines={
+            "a": {"subnet": "one/s", "enableIPForwarding": True},
+            "nva": NVA,
+            "b": {"subnet": "two/s"},
+        },
+    )
     found = lab.ask("a", "nva", source_address="10.77.0.1")
     assert found.stage == ("delivered" if flag else "forwarded-traffic")
     found = lab.ask("a", "b", source_address="10.77.0.1")
@@ -158,9 +187,11 @@ def test_the_hub_needs_the_flag_for_what_a_spoke_forwards(flag):
 
 @pytest.mark.azure("PEER-19", "RT-7")
 def test_an_appliance_in_a_network_whose_peering_carries_nothing_is_out_of_reach():
-    lab = hub_and_spokes(virtualNetworks={
-        "hub": vnet("10.0.0.0/16", m="10.0.0.0/24"),
-        "one": vnet("10.1.0.0/16", s=subnet("10.1.0.0/24", table="t1"), peerings=peering("hub")),
-        "two": vnet("10.2.0.0/16", s="10.2.0.0/24"),
-    })
+    lab = hub_and_spokes(
+        virtualNetworks={
+            "hub": vnet("10.0.0.0/16", m="10.0.0.0/24"),
+            "one": vnet("10.1.0.0/16", s=subnet("10.1.0.0/24", table="t1"), peerings=peering("hub")),
+            "two": vnet("10.2.0.0/16", s="10.2.0.0/24"),
+        }
+    )
     assert lab.ask("a", "b").stage == "no-owner"

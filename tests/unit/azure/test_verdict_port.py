@@ -49,7 +49,8 @@ def test_a_forwarding_nic_may_send_from_any_address():
 def test_an_answer_that_goes_to_another_machine_is_no_answer():
     lab = plain(
         virtualMachines={
-            "a": {"subnet": "v/a", "enableIPForwarding": True}, "b": {"subnet": "v/b"},
+            "a": {"subnet": "v/a", "enableIPForwarding": True},
+            "b": {"subnet": "v/b"},
             "c": {"subnet": "v/a", "privateIPAddress": "10.0.1.99"},
         }
     )
@@ -132,9 +133,12 @@ def closed(rules=None, **others):
 @pytest.mark.parametrize(
     ("destination", "port", "protocol", "source_port", "source"),
     [
-        ("168.63.129.16", 53, "Udp", 5000, None), ("168.63.129.16", 53, "Tcp", 5000, None),
-        ("168.63.129.16", 80, "Tcp", 5000, None), ("169.254.169.254", 80, "Tcp", 5000, None),
-        ("168.63.129.16", 67, "Udp", 68, None), ("255.255.255.255", 67, "Udp", 68, "0.0.0.0"),
+        ("168.63.129.16", 53, "Udp", 5000, None),
+        ("168.63.129.16", 53, "Tcp", 5000, None),
+        ("168.63.129.16", 80, "Tcp", 5000, None),
+        ("169.254.169.254", 80, "Tcp", 5000, None),
+        ("168.63.129.16", 67, "Udp", 68, None),
+        ("255.255.255.255", 67, "Udp", 68, "0.0.0.0"),
         ("255.255.255.255", 67, "Udp", 68, None),
     ],
 )
@@ -195,7 +199,8 @@ def two_nics(**flags):
         networkInterfaces=nics,
         virtualMachines={
             "multi": {"networkInterfaces": ["first", "second"]},
-            "near": {"subnet": "v/b"}, "client": {"subnet": "v/c"},
+            "near": {"subnet": "v/b"},
+            "client": {"subnet": "v/c"},
         },
         **flags,
     )
@@ -259,7 +264,8 @@ def test_a_guest_takes_what_is_for_its_other_nic():
 def test_every_step_can_be_read_by_people():
     lab = plain(
         virtualMachines={
-            "a": {"subnet": "v/a"}, "b": {"subnet": "v/b", "networkSecurityGroup": "n", "sysctls": FORWARDING}
+            "a": {"subnet": "v/a"},
+            "b": {"subnet": "v/b", "networkSecurityGroup": "n", "sysctls": FORWARDING},
         },
         networkSecurityGroups={"n": nsg()},
     )

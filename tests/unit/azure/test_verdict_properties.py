@@ -12,8 +12,17 @@ from netemu.azure.security import Classifier, consider
 from netemu.azure.verdict import judge
 
 ADDRESSES = (
-    "*", "10.0.0.0/16", "10.0.1.0/24", "10.0.1.4", "10.1.0.0/16", "VirtualNetwork", "Internet", "198.51.100.0/24",
-    "AzurePlatformDNS", "AzureLoadBalancer", "0.0.0.0/0",
+    "*",
+    "10.0.0.0/16",
+    "10.0.1.0/24",
+    "10.0.1.4",
+    "10.1.0.0/16",
+    "VirtualNetwork",
+    "Internet",
+    "198.51.100.0/24",
+    "AzurePlatformDNS",
+    "AzureLoadBalancer",
+    "0.0.0.0/0",
 )
 
 some_rules = st.builds(
@@ -33,8 +42,12 @@ some_nsgs = st.lists(some_rules, max_size=5).map(
 
 some_hops = st.sampled_from(
     (
-        ("VirtualAppliance", "10.0.3.4"), ("VirtualAppliance", "10.1.0.4"), ("VirtualAppliance", "10.0.9.9"),
-        ("VnetLocal", None), ("Internet", None), ("None", None),
+        ("VirtualAppliance", "10.0.3.4"),
+        ("VirtualAppliance", "10.1.0.4"),
+        ("VirtualAppliance", "10.0.9.9"),
+        ("VnetLocal", None),
+        ("Internet", None),
+        ("None", None),
     )
 )
 some_routes = st.dictionaries(
@@ -47,6 +60,7 @@ some_routes = st.dictionaries(
 @st.composite
 def labs(draw, with_routes=True):
     """Two networks, maybe peered, with an appliance in one; NSGs, routes and flags as drawn."""
+
     def maybe_nsg():
         return draw(st.sampled_from((None, "n", "m")))
 
@@ -62,8 +76,11 @@ def labs(draw, with_routes=True):
                 m=subnet("10.0.3.0/24", nsg=maybe_nsg(), table=draw(st.sampled_from((None, table)))),
                 peerings=None if near is None else peering("w", **near),
             ),
-            "w": vnet("10.1.0.0/16", z=subnet("10.1.0.0/24", nsg=maybe_nsg(), table=table),
-                      peerings=None if far is None else peering("v", **far)),
+            "w": vnet(
+                "10.1.0.0/16",
+                z=subnet("10.1.0.0/24", nsg=maybe_nsg(), table=table),
+                peerings=None if far is None else peering("v", **far),
+            ),
         },
         networkSecurityGroups={"n": draw(some_nsgs), "m": draw(some_nsgs)},
         routeTables={"t": draw(some_routes)},

@@ -23,7 +23,10 @@ def routed(*user, back=(), own=(), nva=NVA, **others):
             },
             "routeTables": tables,
             "virtualMachines": {
-                "a": {"subnet": "v/x"}, "a2": {"subnet": "v/x"}, "b": {"subnet": "v/y"}, **({"nva": nva} if nva else {})
+                "a": {"subnet": "v/x"},
+                "a2": {"subnet": "v/x"},
+                "b": {"subnet": "v/y"},
+                **({"nva": nva} if nva else {}),
             },
             "internet": HOSTS,
             **others,
@@ -113,8 +116,10 @@ def test_vnetlocal_reaches_machines_of_the_own_network_only():
 @pytest.mark.parametrize(
     ("fabric", "guest", "stage"),
     [
-        (False, True, "destination-check"), (False, False, "destination-check"),
-        (True, False, "guest-not-forwarding"), (True, True, "delivered"),
+        (False, True, "destination-check"),
+        (False, False, "destination-check"),
+        (True, False, "guest-not-forwarding"),
+        (True, True, "delivered"),
     ],
 )
 def test_an_appliance_needs_both_kinds_of_forwarding(fabric, guest, stage):
@@ -129,7 +134,8 @@ def test_an_appliance_needs_both_kinds_of_forwarding(fabric, guest, stage):
 @pytest.mark.parametrize(
     ("sysctls", "forwards"),
     [
-        ({"net.ipv4.ip_forward": "1"}, True), ({"net/ipv4/ip_forward": "1"}, True),
+        ({"net.ipv4.ip_forward": "1"}, True),
+        ({"net/ipv4/ip_forward": "1"}, True),
         ({"net.ipv4.ip_forward": "0"}, False),
         ({"net.ipv4.conf.all.rp_filter": "1"}, False),
     ],
@@ -154,13 +160,22 @@ def test_a_route_of_the_appliances_own_subnet_to_itself_is_a_loop():
 @pytest.mark.azure("NVA-1")
 def test_two_appliances_that_send_to_each_other_are_a_loop():
     lab = routed(
-        by_nva("10.0.2.0/24"), back=(), own=[route("10.0.2.0/24", "VirtualAppliance", "10.0.4.4")],
+        by_nva("10.0.2.0/24"),
+        back=(),
+        own=[route("10.0.2.0/24", "VirtualAppliance", "10.0.4.4")],
         virtualNetworks={
-            "v": vnet("10.0.0.0/16", x=subnet("10.0.1.0/24", table="tx"), y="10.0.2.0/24",
-                      m=subnet("10.0.3.0/24", table="tm"), k=subnet("10.0.4.0/24", table="tx"))
+            "v": vnet(
+                "10.0.0.0/16",
+                x=subnet("10.0.1.0/24", table="tx"),
+                y="10.0.2.0/24",
+                m=subnet("10.0.3.0/24", table="tm"),
+                k=subnet("10.0.4.0/24", table="tx"),
+            )
         },
         virtualMachines={
-            "a": {"subnet": "v/x"}, "b": {"subnet": "v/y"}, "one": NVA,
+            "a": {"subnet": "v/x"},
+            "b": {"subnet": "v/y"},
+            "one": NVA,
             "two": {**NVA, "subnet": "v/k", "privateIPAddress": "10.0.4.4"},
         },
     )
@@ -186,7 +201,8 @@ def test_a_chain_of_more_appliances_than_the_ttl_is_long_does_not_end():
             },
         },
         virtualMachines={
-            "a": {"subnet": "v/x"}, "b": {"subnet": "v/y"},
+            "a": {"subnet": "v/x"},
+            "b": {"subnet": "v/y"},
             **{
                 f"n{index}": {**NVA, "subnet": f"v/m{index}", "privateIPAddress": hop} for index, hop in enumerate(hops)
             },
@@ -200,9 +216,11 @@ def test_a_chain_of_more_appliances_than_the_ttl_is_long_does_not_end():
 def test_an_appliance_with_two_nics_forwards_by_its_own_table():
     def lab(inner_forwarding):
         return routed(
-            by_nva("10.0.2.0/24"), nva=None,
+            by_nva("10.0.2.0/24"),
+            nva=None,
             virtualMachines={
-                "a": {"subnet": "v/x"}, "b": {"subnet": "v/y"},
+                "a": {"subnet": "v/x"},
+                "b": {"subnet": "v/y"},
                 "nva": {"networkInterfaces": ["outer", "inner"], "sysctls": FORWARDING},
             },
             networkInterfaces={
@@ -256,8 +274,10 @@ def test_an_appliance_that_sees_only_replies_evaluates_them_as_new():
     found = lab.ask("a", "b")
     assert (found.access, found.reply.stage, found.reply.rule, found.reply.nic) == ("Allow", "nsg-in", "r", "nva-nic")
     lab = routed(
-        by_nva("10.0.2.0/24"), back=[by_nva("10.0.1.0/24")],
-        nva={**NVA, "networkSecurityGroup": "n"}, networkSecurityGroups={"n": refuse},
+        by_nva("10.0.2.0/24"),
+        back=[by_nva("10.0.1.0/24")],
+        nva={**NVA, "networkSecurityGroup": "n"},
+        networkSecurityGroups={"n": refuse},
     )
     assert lab.ask("a", "b").answered, "it has seen the first packet"
 

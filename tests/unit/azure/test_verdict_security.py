@@ -35,9 +35,14 @@ def gates(found):
 
 @pytest.mark.azure("NSG-15", "NSG-16")
 def test_one_subnet_is_four_evaluations():
-    lab = layered({}, None, virtualMachines={
-        "a": {"subnet": "v/x", "networkSecurityGroup": "s"}, "b": {"subnet": "v/x", "networkSecurityGroup": "s"}
-    })
+    lab = layered(
+        {},
+        None,
+        virtualMachines={
+            "a": {"subnet": "v/x", "networkSecurityGroup": "s"},
+            "b": {"subnet": "v/x", "networkSecurityGroup": "s"},
+        },
+    )
     assert gates(lab.ask("a", "b")) == [
         ("a-nic", "Outbound", "AllowVnetOutBound"),
         ("v/x", "Outbound", "AllowVnetOutBound"),
@@ -50,22 +55,33 @@ def test_one_subnet_is_four_evaluations():
 @pytest.mark.parametrize(
     ("subnet_access", "nic_access", "group", "rule_name"),
     [
-        ("Allow", "Allow", "n", "r"), ("Deny", "Allow", "s", "r"),
-        ("Allow", "Deny", "n", "r"), ("Deny", "Deny", "s", "r"),
+        ("Allow", "Allow", "n", "r"),
+        ("Deny", "Allow", "s", "r"),
+        ("Allow", "Deny", "n", "r"),
+        ("Deny", "Deny", "s", "r"),
     ],
 )
 def test_inbound_subnet_first_and_both_must_allow(subnet_access, nic_access, group, rule_name):
     found = layered({"r": rule(100, subnet_access)}, {"r": rule(100, nic_access)}).ask("c", "b")
     assert (found.access, found.networkSecurityGroup, found.rule, found.direction) == (
-        "Allow" if "Deny" not in (subnet_access, nic_access) else "Deny", group, rule_name, "Inbound"
+        "Allow" if "Deny" not in (subnet_access, nic_access) else "Deny",
+        group,
+        rule_name,
+        "Inbound",
     )
     assert found.stage == ("delivered" if found.access == "Allow" else "nsg-in")
 
 
 @pytest.mark.azure("NSG-15")
-@pytest.mark.parametrize(("subnet_access", "nic_access", "group"), [
-    ("Allow", "Allow", "s"), ("Deny", "Allow", "s"), ("Allow", "Deny", "n"), ("Deny", "Deny", "n"),
-])
+@pytest.mark.parametrize(
+    ("subnet_access", "nic_access", "group"),
+    [
+        ("Allow", "Allow", "s"),
+        ("Deny", "Allow", "s"),
+        ("Allow", "Deny", "n"),
+        ("Deny", "Deny", "n"),
+    ],
+)
 def test_outbound_nic_first_and_both_must_allow(subnet_access, nic_access, group):
     found = layered({"r": rule(100, subnet_access, "Outbound")}, {"r": rule(100, nic_access, "Outbound")}).ask("b", "c")
     assert (found.networkSecurityGroup, found.rule, found.direction, found.nic) == (group, "r", "Outbound", "b-nic")
@@ -143,6 +159,7 @@ def test_internet_clients_do_not_match_azureloadbalancer():
 
 def tiers():
     """The ASG example of NSG-30."""
+
     def asg_rule(priority, access, source, destination, port, protocol="Tcp"):
         written = rule(priority, access, protocol=protocol, port=port)
         for side, name in (("source", source), ("destination", destination)):
@@ -177,10 +194,14 @@ def tiers():
 @pytest.mark.parametrize(
     ("source", "to", "port", "access", "rule_name"),
     [
-        ("visitor", "p", 80, "Allow", "web"), ("visitor", "p", 443, "Deny", "DenyAllInBound"),
-        ("visitor", "q", 80, "Deny", "DenyAllInBound"), ("logic", "db", 1433, "Allow", "logic"),
-        ("web", "db", 1433, "Deny", "db"), ("web", "db", 22, "Allow", "AllowVnetInBound"),
-        ("web", "logic", 1433, "Allow", "AllowVnetInBound"), ("db", "web", 80, "Allow", "AllowVnetInBound"),
+        ("visitor", "p", 80, "Allow", "web"),
+        ("visitor", "p", 443, "Deny", "DenyAllInBound"),
+        ("visitor", "q", 80, "Deny", "DenyAllInBound"),
+        ("logic", "db", 1433, "Allow", "logic"),
+        ("web", "db", 1433, "Deny", "db"),
+        ("web", "db", 22, "Allow", "AllowVnetInBound"),
+        ("web", "logic", 1433, "Allow", "AllowVnetInBound"),
+        ("db", "web", 80, "Allow", "AllowVnetInBound"),
     ],
 )
 def test_asg_worked_example(source, to, port, access, rule_name):
@@ -191,21 +212,30 @@ def test_asg_worked_example(source, to, port, access, rule_name):
 @pytest.mark.azure("NSG-33", "PIPE-5")
 def test_every_nic_on_the_way_is_asked_with_the_same_packet():
     lab = layered(
-        {}, None,
+        {},
+        None,
         virtualNetworks={
-            "v": vnet("10.0.0.0/16", x=subnet("10.0.1.0/24", nsg="s", table="t"), m=subnet("10.0.3.0/24", nsg="s"),
-                      y=subnet("10.0.2.0/24", nsg="s"))
+            "v": vnet(
+                "10.0.0.0/16",
+                x=subnet("10.0.1.0/24", nsg="s", table="t"),
+                m=subnet("10.0.3.0/24", nsg="s"),
+                y=subnet("10.0.2.0/24", nsg="s"),
+            )
         },
         routeTables={"t": routes(route("10.0.2.0/24", "VirtualAppliance", "10.0.3.4"))},
         virtualMachines={
-            "a": {"subnet": "v/x"}, "c": {"subnet": "v/y"},
+            "a": {"subnet": "v/x"},
+            "c": {"subnet": "v/y"},
             "nva": {"subnet": "v/m", "enableIPForwarding": True, "sysctls": FORWARDING},
         },
     )
     found = lab.ask("a", "c")
     assert found.via == ("nva",)
     assert [(place, direction) for place, direction, _ in gates(found)] == [
-        ("v/x", "Outbound"), ("v/m", "Inbound"), ("v/m", "Outbound"), ("v/y", "Inbound")
+        ("v/x", "Outbound"),
+        ("v/m", "Inbound"),
+        ("v/m", "Outbound"),
+        ("v/y", "Inbound"),
     ]
     assert len({step.packet for step in found.steps}) == 1
 
@@ -213,13 +243,15 @@ def test_every_nic_on_the_way_is_asked_with_the_same_packet():
 @pytest.mark.azure("NSG-33")
 def test_the_appliances_nsg_may_refuse():
     lab = layered(
-        None, {"no": rule(100, "Deny", source="10.0.1.0/24", destination="10.0.2.0/24")},
+        None,
+        {"no": rule(100, "Deny", source="10.0.1.0/24", destination="10.0.2.0/24")},
         virtualNetworks={
             "v": vnet("10.0.0.0/16", x=subnet("10.0.1.0/24", table="t"), m="10.0.3.0/24", y="10.0.2.0/24")
         },
         routeTables={"t": routes(route("10.0.2.0/24", "VirtualAppliance", "10.0.3.4"))},
         virtualMachines={
-            "a": {"subnet": "v/x"}, "c": {"subnet": "v/y"},
+            "a": {"subnet": "v/x"},
+            "c": {"subnet": "v/y"},
             "nva": {"subnet": "v/m", "enableIPForwarding": True, "networkSecurityGroup": "n", "sysctls": FORWARDING},
         },
     )
@@ -235,7 +267,10 @@ def test_nsgs_alone_are_asked_in_order_up_to_the_first_denial():
     (only,) = lab.engine.evaluate_nsgs(nic, "Inbound", Packet(client, server, TCP, 5000, 22))
     assert (only.networkSecurityGroup, only.place, only.rule.name) == ("s", "v/x", "DenyAllInBound")
     assert [each.rule.name for each in only.considered] == [
-        "web", "AllowVnetInBound", "AllowAzureLoadBalancerInBound", "DenyAllInBound"
+        "web",
+        "AllowVnetInBound",
+        "AllowAzureLoadBalancerInBound",
+        "DenyAllInBound",
     ]
     both = lab.engine.evaluate_nsgs(nic, "Inbound", Packet(server, server, TCP, 5000, 22))
     assert [(each.place, each.rule.name) for each in both] == [("v/x", "AllowVnetInBound"), ("b-nic", "ssh")]

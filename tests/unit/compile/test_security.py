@@ -18,7 +18,12 @@ virtualMachines: {{vm: {{subnet: net/s, networkSecurityGroup: nsg}}}}
 
 
 def rule(
-    protocol: str = "'*'", source: str = "'*'", to: str = "'*'", port: str = "'*'", access: str = "Allow", priority: int = 100
+    protocol: str = "'*'",
+    source: str = "'*'",
+    to: str = "'*'",
+    port: str = "'*'",
+    access: str = "Allow",
+    priority: int = 100,
 ) -> str:
     return (
         f"r{priority}: {{priority: {priority}, direction: Inbound, access: {access}, protocol: {protocol}, "
@@ -72,7 +77,9 @@ def test_the_text_of_a_rule(written: str, expected: str) -> None:
 
 @pytest.mark.azure("NSG-13")
 def test_overlapping_prefixes_of_a_rule_are_joined_because_the_kernel_refuses_overlaps() -> None:
-    lines = inbound(rule().replace("sourceAddressPrefix: '*'", "sourceAddressPrefixes: [10.0.0.0/16, 10.0.1.0/24, 8.8.8.8]"))
+    lines = inbound(
+        rule().replace("sourceAddressPrefix: '*'", "sourceAddressPrefixes: [10.0.0.0/16, 10.0.1.0/24, 8.8.8.8]")
+    )
     assert lines[0].startswith("ip saddr { 8.8.8.8, 10.0.0.0-10.0.255.255 } ")
 
 
@@ -132,5 +139,5 @@ virtualMachines: {vm: {subnet: net/s, networkSecurityGroup: nsg}}
 """
     lines = chain(lab_of(text), "platform/nsg/net")
     assert lines == [
-        "ip daddr 168.63.129.16 meta l4proto { tcp, udp } th dport 53 meta l4proto udp counter drop comment \"no-dns\""
+        'ip daddr 168.63.129.16 meta l4proto { tcp, udp } th dport 53 meta l4proto udp counter drop comment "no-dns"'
     ]

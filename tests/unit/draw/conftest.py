@@ -11,7 +11,7 @@ from netemu.azure.network import Network, resolve
 from netemu.scenario import read_scenario
 
 SCENARIOS = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
-HOSTILE = '<svg>"\'&<script>]]>\\n; end --> \x00\x1b\ufffe|`#quot;'
+HOSTILE = "<svg>\"'&<script>]]>\\n; end --> \x00\x1b\ufffe|`#quot;"
 WORSE = HOSTILE + "</g></svg>\ud800"
 
 

@@ -25,7 +25,7 @@ def test_mermaid_has_a_node_for_every_nic_host_and_public_ip(network: Network) -
     assert len(re.findall(r'^ +n\d+\["', text, re.M)) == len(network.nics)
     assert len(re.findall(r'^ +h\d+\["', text, re.M)) == len(network.hosts)
     assert len(re.findall(r'^ +p\d+\(\["', text, re.M)) == len(network.publicIPs)
-    assert len(re.findall(r'^ +v\d+ \S+\|', text, re.M)) == len(peering_pairs(network))
+    assert len(re.findall(r"^ +v\d+ \S+\|", text, re.M)) == len(peering_pairs(network))
     for _, config in network.addresses():
         assert str(config.address) in text
 

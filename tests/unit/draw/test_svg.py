@@ -23,7 +23,9 @@ def test_it_is_well_formed_and_holds_nothing_but_drawing(network: Network) -> No
 
 
 def test_every_name_and_address_is_in_it(network: Network) -> None:
-    said = {text for element in ElementTree.fromstring(svg(network)).iter() for text in (element.text or "").split("\n")}
+    said = {
+        text for element in ElementTree.fromstring(svg(network)).iter() for text in (element.text or "").split("\n")
+    }
     everything = "\n".join(said)
 
     def shown(text: str) -> bool:

@@ -47,7 +47,9 @@ def test_agreement_is_silent() -> None:
 
 @pytest.mark.parametrize(("rule", "agrees"), [("no", True), ("nsg/no", True), ("other/no", False), ("nsg", False)])
 def test_a_rule_may_be_named_with_its_nsg(rule: str, agrees: bool) -> None:
-    asked = EffectiveRule("nsg", "no", 100, "Inbound", "Deny", "*", EVERY_PORT, EVERY_PORT, EVERY_PORT, EVERY_PORT, False)
+    asked = EffectiveRule(
+        "nsg", "no", 100, "Inbound", "Deny", "*", EVERY_PORT, EVERY_PORT, EVERY_PORT, EVERY_PORT, False
+    )
     step = Step("security-group", "b-nic", Packet(1, 2, TCP, 3, 4), "Inbound", asked)
     words = told(structs.replace(EXPECT_DENY, rule=rule), structs.replace(SAYS_DENY, steps=(step,)), DROPPED)
     assert (words == "") is agrees
