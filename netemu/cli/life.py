@@ -21,14 +21,14 @@ def up_command(file: str) -> None:
     Example:  sudo netemu up scenarios/three-tier.yaml
     """
     from netemu.cli.output import Progress
+    from netemu.lab.source import read_once
     from netemu.lab.up import up
-    from netemu.scenario import read_scenario
 
     source = Path(file)
-    scenario = read_scenario(source)
+    scenario, content = read_once(source)
     progress = Progress(f"building {scenario.name}")
     try:
-        outcome = up(scenario, source, progress, progress.tell)
+        outcome = up(scenario, source, progress, progress.tell, content)
     finally:
         progress.clear()
     network = outcome.network

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import stat
@@ -30,11 +31,15 @@ from netemu.errors import PersonError, SystemRefusal
 from netemu.linux import namespaces as ns
 
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _MADE_BY_NETEMU = 0o1755
 """Mode of the directory of all labs when netemu makes it. The sticky bit, which changes nothing in a directory that
 only root writes, is set by mkdir itself: no crash can come between the directory and the sign that it may go."""
+
+
+ATTEMPTS = 100
+"""How often the directory of all labs may vanish while we open a file in it, as other labs end."""
 
 
 class ProcessRecord(Struct, frozen=True):
@@ -54,6 +59,8 @@ class Record(Struct):
     name: str
     scenario: str
     """Absolute path of the scenario file."""
+    directory: str
+    """Where programs of `run:` start: the scenario's directory, or where `up` was when it came by a pipe."""
     digest: str
     """Of the scenario and of netemu's version: equal digests, equal labs."""
     state: str
@@ -182,14 +189,14 @@ class Lock:
 
     def _take(self) -> int:
         """Open and lock the file; again when its last holder removed it, or its directory, in between."""
-        while True:
+        for attempt in itertools.count():
             make_base()
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
             except FileNotFoundError:
-                if base().parent.is_dir():
+                if attempt < ATTEMPTS:
                     continue
-                raise
+                raise  # a directory in which nobody can make files, such as /proc
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if self._is_still(descriptor):
@@ -204,6 +211,7 @@ class Lock:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
+        raise AssertionError("unreachable: the loop has no end")
 
     def _is_still(self, descriptor: int) -> bool:
         try:

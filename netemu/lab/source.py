@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netemu.azure.network import Network, resolve
+from netemu.azure.resources import Scenario
 from netemu.errors import PersonError
 from netemu.lab.folder import LabFolder, find, labs
 
@@ -29,3 +30,19 @@ def resolve_source(text: str | None) -> tuple[Network, LabFolder | None]:
         raise PersonError(f"{text!r} is neither a lab nor a file; {there}")
     network = resolve(read_scenario(Path(text)))
     return network, up.get(network.name)
+
+
+def read_once(path: Path) -> tuple[Scenario, bytes | None]:
+    """A scenario and, when it comes from a pipe, which can be read only once, its text."""
+    from netemu.scenario import LARGEST, read_scenario, read_text
+
+    if not path.is_fifo():
+        return read_scenario(path), None
+    with path.open("rb") as pipe:
+        content = pipe.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise PersonError(f"{path}: larger than {LARGEST // 1024 // 1024} MiB, which no scenario is")
+    try:
+        return read_text(content.decode("utf-8-sig"), str(path)), content
+    except UnicodeDecodeError:
+        raise PersonError(f"{path}: not UTF-8 text") from None

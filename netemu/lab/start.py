@@ -29,7 +29,7 @@ def program(namespace: Namespace, what: Program, folder: LabFolder, record: Reco
     """Start a program of `run:`, in the directory of the scenario."""
     extra = {"NETEMU_LAB": folder.name, "NETEMU_NODE": namespace.name}
     kind = "internet/hosts" if namespace.name in record.hosts else "virtualMachines"
-    log, cwd = folder.logs / f"{what.name}.log", Path(record.scenario).parent
+    log, cwd = folder.logs / f"{what.name}.log", Path(record.directory)
     try:
         pid = processes.start(what.argv, surroundings(folder, namespace.name), log, cwd, extra)
     except processes.StartError as error:

@@ -46,8 +46,10 @@ def digest(scenario: Scenario) -> str:
     return blake2s(content, digest_size=16).hexdigest()
 
 
-def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str], None]) -> Outcome:
-    """Bring the lab of a valid scenario up; `source` is the file it came from.
+def up(
+    scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str], None], content: bytes | None = None
+) -> Outcome:
+    """Bring the lab of a valid scenario up; `source` is the file it came from, `content` its text if a pipe.
 
     A lab that is up as described is left alone. If only programs of it have ended they are started again. One that is
     half there, or was built from another version of the scenario, is removed first, but not before everything that
@@ -85,7 +87,7 @@ def up(scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str
             remove(folder, tell)
             did = "rebuilt"
         try:
-            _build(lab, network, folder, source, progress, interrupts)
+            _build(lab, network, folder, source, content, progress, interrupts)
         except BaseException as error:
             left = _remove_remains(folder)
             if interrupts.received is not None and isinstance(error, (NetemuError, BuildError, OSError)):
@@ -120,15 +122,17 @@ def _remove_remains(folder: LabFolder) -> str:
 
 
 def _build(
-    lab: Lab, network: Network, folder: LabFolder, source: Path, progress: Progress, interrupts: Interrupts
-) -> None:
-    content = source.read_bytes()
+    lab: Lab, network: Network, folder: LabFolder, source: Path, content: bytes | None,
+    progress: Progress, interrupts: Interrupts,
+) -> None:  # fmt: skip
+    text = content if content is not None else source.read_bytes()
     folder.create()
     with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
     record = Record(
         version=RECORD_VERSION,
         name=lab.name,
         scenario=str(source.absolute()),
+        directory=str(source.absolute().parent if content is None else Path.cwd()),
         digest=digest(network.scenario),
         state="building",
         created=time.time(),
@@ -137,7 +141,7 @@ def _build(
         with_files=with_files,
     )
     folder.write(record)
-    folder.scenario.write_bytes(content)
+    folder.scenario.write_bytes(text)
     for namespace in lab.namespaces.values():
         _write_files(namespace, folder)
     names.publish(folder, lab.namespaces, with_files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 CHANGES_BY_ITSELF = ("nf_conntrack_count", "/random", "stable_secret", "/nf_log")
@@ -63,7 +64,7 @@ def mounts() -> list[str]:
     return sorted(Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-print(
+sys.stdout.write(
     json.dumps(
         {
             "processes": processes(),

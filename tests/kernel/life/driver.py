@@ -299,4 +299,4 @@ def cycles(file: str, times: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
+    sys.stdout.write(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 DEADLINE = 30.0
 LONGEST = 120.0
+NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
 
 INIT = """
 import signal, subprocess, sys
@@ -87,7 +89,7 @@ class Host:
 
     def command(self, *argv: str, uid: int | None = None, cwd: str | None = None) -> list[str]:
         """What runs `argv` in the host."""
-        enter = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", f"--wdns={cwd or self.directory}"]
+        enter = [NSENTER, f"--target={self.pid}", "--mount", "--net", "--pid", f"--wdns={cwd or self.directory}"]
         drop = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid is not None else []
         return [*enter, *drop, *argv]
 
@@ -98,14 +100,14 @@ class Host:
     def run(
         self,
         *argv: str,
-        input: str | None = None,
+        stdin: str = "",
         env: dict[str, str] | None = None,
         uid: int | None = None,
         cwd: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end."""
         return subprocess.run(
-            self.command(*argv, uid=uid, cwd=cwd), input=input if input is not None else "", capture_output=True, text=True,
+            self.command(*argv, uid=uid, cwd=cwd), input=stdin, capture_output=True, text=True,
             timeout=LONGEST, env=self.environment(env), check=False,
         )  # fmt: skip
 

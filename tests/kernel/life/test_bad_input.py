@@ -60,7 +60,7 @@ def test_files_that_cannot_be_read_are_refused(host: Host) -> None:
 
 
 def test_a_scenario_may_come_from_a_pipe(host: Host) -> None:
-    done = host.netemu("up", "/dev/stdin", input=scenario("piped"))
+    done = host.netemu("up", "/dev/stdin", stdin=scenario("piped"))
     assert done.returncode == 0, done.stderr
     assert "10.0.0.4" in host.good("status")
     host.good("down")

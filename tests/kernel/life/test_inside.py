@@ -60,9 +60,9 @@ def test_signals_that_python_ignores_are_not_ignored_inside(up: Host) -> None:
 
 
 def test_streams_pass_through(up: Host) -> None:
-    done = up.netemu("exec", "a", "--", "sh", "-c", "cat; echo error >&2", input="through\n")
+    done = up.netemu("exec", "a", "--", "sh", "-c", "cat; echo error >&2", stdin="through\n")
     assert (done.stdout, done.stderr) == ("through\n", "error\n")
-    assert up.netemu("exec", "a", "--", "wc", "-c", input="x" * 300_000).stdout.strip() == "300000"
+    assert up.netemu("exec", "a", "--", "wc", "-c", stdin="x" * 300_000).stdout.strip() == "300000"
 
 
 def test_the_terminal_is_the_commands(up: Host) -> None:

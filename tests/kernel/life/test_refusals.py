@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
-from host import ROOT, Host, scenario, wait_for
+from host import ROOT, Host, children, scenario, wait_for
 
 NOBODY = 65534
 
@@ -40,8 +41,12 @@ def test_of_two_at_once_the_second_says_who_is_at_it(host: Host) -> None:
     with host.start(sys.executable, "-m", "netemu", "up", file) as first:
         lock = host.root() / "run/netemu/busy.lock"
         pid = wait_for(lambda: lock.exists() and lock.read_text().strip(), "the first has the lock")
+        (process,) = children(first.pid)
+        os.kill(process, signal.SIGSTOP)
         for command in (["up", file], ["down", "busy"]):
             assert f"being changed by process {pid}" in host.refused(3, *command)
+        assert "incomplete" in host.good("ls") or "broken" in host.good("ls")
+        os.kill(process, signal.SIGCONT)
         assert first.wait(30) == 0
         first.communicate()
     host.good("down", "busy")
