@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import time
@@ -93,7 +94,7 @@ def up(
             if interrupts.received is not None and isinstance(error, (NetemuError, BuildError, OSError)):
                 raise Interrupted(interrupts.received, left) from error
             if isinstance(error, BuildError):
-                raise SystemRefusal(f"lab {scenario.name}: {error}; {left}") from error
+                raise SystemRefusal(f"lab {scenario.name}: {_explained(error)}; {left}") from error
             if isinstance(error, NetemuError):
                 raise type(error)(f"lab {scenario.name}: {error}; {left}") from error
             if isinstance(error, OSError):
@@ -101,6 +102,22 @@ def up(
                 raise SystemRefusal(f"lab {scenario.name}: {error.strerror or error}{where}; {left}") from error
             raise
         return Outcome(folder, network, did)
+
+
+OF_THE_MOMENT = {
+    errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ENOBUFS, errno.ENOMEM,
+    errno.EEXIST, errno.EINTR, errno.EAGAIN,
+}  # fmt: skip
+"""Errors that say nothing of the kernel's features."""
+
+
+def _explained(error: BuildError) -> str:
+    """The error, and the feature that the kernel lacks if that is why."""
+    if error.error.errno in OF_THE_MOMENT:
+        return str(error)
+    from netemu.lab.doctor import explain_missing
+
+    return explain_missing(error) or str(error)
 
 
 def _tell_all(heading: str, details: list[str], tell: Callable[[str], None]) -> None:
