@@ -71,9 +71,7 @@ def _processes(folder: LabFolder) -> tuple[set[tuple[int, int]], dict[int, int]]
                 where = processes.namespace_of(process.pid)
                 if where is not None and where[1] == record.namespaces.get(process.machine):
                     identities.add(where)
-    return {where for where in identities if where not in _machines_own()}, started
-
-
-def _machines_own() -> set[tuple[int, int] | None]:
-    """The namespaces in which we and the machine's first process are."""
-    return {processes.namespace_of(os.getpid()), processes.namespace_of(1)}
+    own = {processes.namespace_of(1)}
+    if record is None:  # otherwise we may well be inside the lab ourselves
+        own.add(processes.namespace_of(os.getpid()))
+    return {where for where in identities if where not in own}, started

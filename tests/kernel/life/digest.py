@@ -39,7 +39,7 @@ def files() -> list[str]:
             for name in (*names, *others, "."):
                 path = f"{directory}/{name}"
                 status = os.lstat(path)
-                size = status.st_size if os.path.isfile(path) else 0
+                size = status.st_size if os.path.isfile(path) and not path.endswith(".log") else 0
                 target = os.readlink(path) if os.path.islink(path) else ""
                 found.append(f"{path} {status.st_mode:o} {status.st_uid} {size} {target}")
     return sorted(found)
@@ -60,7 +60,7 @@ def processes() -> list[str]:
 
 
 def mounts() -> list[str]:
-    """Every mount of every process's mount namespace that is not this one's is a lab's; here: ours."""
+    """Every mount that we see."""
     return sorted(Path("/proc/self/mountinfo").read_text().splitlines())
 
 

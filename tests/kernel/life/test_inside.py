@@ -133,3 +133,13 @@ def test_programs_have_logs_an_environment_and_the_scenarios_directory(host: Hos
     assert Path(f"/proc/{host.pid}/root/run/netemu/logs/logs/a.log").exists()
     assert len(host.pids("sleep 7001")) == 1
     host.good("down")
+
+
+def test_down_from_within_a_machine_works_too(host: Host) -> None:
+    """A shell inside forgets where it is: the lab goes, its programs too, and the machine's own processes stay."""
+    before = host.digest()
+    host.good("up", host.write(scenario("within", "a: {subnet: net/main, run: sleep 7005}")))
+    host.netemu("exec", "a", "--", sys.executable, "-m", "netemu", "down", "within")
+    if host.netemu("ls", "-o", "json").stdout.strip() != "[]":
+        host.good("down", "within")
+    assert host.digest() == before

@@ -43,10 +43,13 @@ def test_of_two_at_once_the_second_says_who_is_at_it(host: Host) -> None:
         pid = wait_for(lambda: lock.exists() and lock.read_text().strip(), "the first has the lock")
         (process,) = children(first.pid)
         os.kill(process, signal.SIGSTOP)
-        for command in (["up", file], ["down", "busy"]):
-            assert f"being changed by process {pid}" in host.refused(3, *command)
-        assert "incomplete" in host.good("ls") or "broken" in host.good("ls")
-        os.kill(process, signal.SIGCONT)
+        try:
+            for command in (["up", file], ["down", "busy"]):
+                assert f"being changed by process {pid}" in host.refused(3, *command)
+            assert "incomplete" in host.good("ls") or "broken" in host.good("ls")
+        finally:
+            os.kill(process, signal.SIGCONT)
+            os.kill(first.pid, signal.SIGCONT)  # nsenter stops with its child
         assert first.wait(30) == 0
         first.communicate()
     host.good("down", "busy")
