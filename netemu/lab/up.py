@@ -66,7 +66,7 @@ def up(
         same = record is not None and record.digest == digest(scenario)
         gone = missing(folder, record)
         if same and not gone:
-            folder.scenario.write_bytes(source.read_bytes())  # what is expected of it may be new
+            _keep(folder, content if content is not None else source.read_bytes())
             return Outcome(folder, network, "unchanged")
         lab = compile_lab(network, str(folder.daemons))
         for namespace in lab.namespaces.values():
@@ -102,6 +102,14 @@ def up(
                 raise SystemRefusal(f"lab {scenario.name}: {error.strerror or error}{where}; {left}") from error
             raise
         return Outcome(folder, network, did)
+
+
+def _keep(folder: LabFolder, text: bytes) -> None:
+    """Keep the scenario's text when it has changed: what is expected of the same lab may be new."""
+    if folder.scenario.read_bytes() != text:
+        draft = folder.path / "scenario.yaml.new"
+        draft.write_bytes(text)
+        draft.rename(folder.scenario)
 
 
 OF_THE_MOMENT = {

@@ -59,6 +59,14 @@ def current() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def _return(home: int) -> None:
+    """Back to the namespace we came from; twice if need be, for whatever comes next must not happen in another one."""
+    try:
+        setns(home, CLONE_NEWNET)
+    except OSError:
+        setns(home, CLONE_NEWNET)
+
+
 def create(path: Path) -> int:
     """Make a network namespace, bind it to a new file at `path`, and return a descriptor of it.
 
@@ -76,7 +84,7 @@ def create(path: Path) -> int:
                 os.close(descriptor)
                 raise
         finally:
-            setns(home, CLONE_NEWNET)
+            _return(home)
     finally:
         os.close(home)
     return descriptor
@@ -96,7 +104,7 @@ def entered(namespace: int | Path) -> Iterator[None]:
         try:
             yield
         finally:
-            setns(home, CLONE_NEWNET)
+            _return(home)
     finally:
         os.close(home)
 

@@ -129,6 +129,20 @@ def test_a_namespace_that_somebody_mounted_over_ours_is_not_entered_and_its_proc
         own.wait(10)
 
 
+def test_without_a_record_the_machines_own_namespace_in_place_of_ours_is_still_told(host: Host) -> None:
+    start(host)
+    host.ok("mount", "--bind", "/proc/1/ns/net", "/run/netemu/lab/netns/b")
+    host.ok("rm", "/run/netemu/lab/lab.json")
+    with host.start("sleep", "5007") as own:
+        wait_for(lambda: host.pids("sleep 5007"), "it starts")
+        host.good("down")
+        survivors = host.pids("sleep 5007")
+        host.run("kill", *map(str, survivors))
+        own.wait(10)
+    assert survivors
+    assert not host.pids("sleep 500")
+
+
 def test_exec_into_a_machine_that_is_missing_says_so(host: Host) -> None:
     start(host)
     host.ok("umount", "-l", "/run/netemu/lab/netns/b")
