@@ -25,7 +25,7 @@ def test_down_killed_before_any_step_can_be_completed_or_undone(host: Host) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "stride"), [("ENOSPC", 1), ("EPERM", 5), ("EMFILE", 6), ("EBUSY", 7), ("ENOBUFS", 8)]
+    ("error", "stride"), [("ENOSPC", 2), ("EPERM", 9), ("EMFILE", 11), ("EBUSY", 13), ("ENOBUFS", 17)]
 )
 def test_steps_of_up_that_the_kernel_refuses_are_one_line_and_leave_nothing(host: Host, error: str, stride: int) -> None:
     answer = host.drive("fail_up", host.write(scenario("refused", PROGRAM)), "refused", error, str(stride))
@@ -40,7 +40,7 @@ def test_what_the_kernel_refuses_is_named(host: Host) -> None:
     assert words.endswith("; nothing was left behind")
 
 
-@pytest.mark.parametrize(("name", "stride"), [("SIGINT", "1"), ("SIGTERM", "7"), ("SIGHUP", "7")])
+@pytest.mark.parametrize(("name", "stride"), [("SIGINT", "3"), ("SIGTERM", "11"), ("SIGHUP", "17")])
 def test_up_interrupted_before_any_step_leaves_nothing(host: Host, name: str, stride: str) -> None:
     answer = host.drive("interrupt_up", host.write(scenario("stop", PROGRAM)), "stop", name, stride)
     expected = 128 + signal.Signals[name]
