@@ -80,8 +80,8 @@ def _machine(network: Network, machine: Machine) -> Namespace:
 
 
 def programs(machine: str, run: tuple[str, ...]) -> list[Program]:
-    """The programs of `run:`; the first one's log is called like the machine."""
+    """The programs of `run:`; the first one's log is called like the machine, and no machine has a + in its name."""
     return [
-        Program(machine if position == 0 else f"{machine}.{position + 1}", tuple(shlex.split(line)))
+        Program(machine if position == 0 else f"{machine}+{position + 1}", tuple(shlex.split(line)))
         for position, line in enumerate(run)
     ]
