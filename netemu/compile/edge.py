@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from netemu.azure.network import Network
+from netemu.azure.network import PLATFORM_ADDRESS, Network
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.numbering import EDGE, INTERNET, LINK_MAC, RULE_PRIORITY, TABLE_BASE, TABLE_MASK, Numbering
 from netemu.linux.state import End, Namespace, Route, Rule, Veth
@@ -17,10 +17,13 @@ from netemu.linux.state import End, Namespace, Route, Rule, Veth
 UPLINK = "internet"
 UPLINK_INDEX = 2
 
+UDP_TIMEOUTS = {"netfilter/nf_conntrack_udp_timeout": "240", "netfilter/nf_conntrack_udp_timeout_stream": "240"}
+"""Seconds; four minutes, as on Azure (OUT-15, OUT-30), where the kernel has 30 and 120."""
+
 
 def compile_edge(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:
     """The edge's namespace and its link to the internet."""
-    edge = Namespace(name=EDGE, sysctls=dict(ROUTER_SYSCTLS))
+    edge = Namespace(name=EDGE, sysctls=dict(ROUTER_SYSCTLS), settings=dict(UDP_TIMEOUTS))
     edge.routes = [Route(UPLINK_INDEX, 0, 0)]
     for name, number in numbers.vnet.items():
         edge.routes.append(Route(numbers.edge_index[name], 0, 0, TABLE_BASE + number))
@@ -71,6 +74,7 @@ def _ruleset(network: Network, numbers: Numbering) -> Iterator[str]:
 }}
 chain arrive {{
  type filter hook prerouting priority -300; policy accept;
+ iifname "{UPLINK}" ip saddr {{ {PRIVATE}, {PLATFORM_ADDRESS} }} counter drop comment "private source"
  iifname "{UPLINK}" ip daddr != @public counter drop comment "nobody has this public address"
  iifname "{UPLINK}" meta mark set ip daddr map @owner_mark
  iifname != "{UPLINK}" ip daddr {{ {PRIVATE} }} counter drop comment "private destination"{inward_zone}{outward_zone}

@@ -44,9 +44,6 @@ from netemu.linux.state import End, Namespace, Neighbour, Route, Rule, Veth
 
 TABLE = "netemu"
 
-SERVICES = "53, 80, 443, 1688, 32526"
-"""Ports of 168.63.129.16 (PLT-1)."""
-
 FLOW_TIMEOUT = "4m"
 """NSG-23."""
 
@@ -142,6 +139,7 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
         ("asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
         ("was_asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
         ("portless", "type iface_index . ipv4_addr . ipv4_addr . inet_proto", FLOW_TIMEOUT, 65_536),
+        ("quotable", "type iface_index . mark", FLOW_TIMEOUT, 1_000_000),
         ("fragments", "typeof meta iif . ip saddr . ip daddr . ip protocol . ip id", "5s", 65_536),
     ):  # fmt: skip
         yield f"set {name} {{\n {key}\n size {size}\n flags dynamic,timeout\n timeout {timeout}\n}}"
@@ -150,9 +148,13 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     yield from _set(
         "own_mac", "ifname . ether_addr", (f'"{ports[n.name]}" . {n.macAddress}' for n in network.nics.values())
     )
-    yield from _set("own_inner", "ifname . mark", dict.fromkeys(_inner(network, ports)))
     yield from _set(
         "forwarding", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values() if nic.enableIPForwarding)
+    )
+    yield from _set(
+        "translated",
+        "ifname . ipv4_addr",
+        (f'"{ports[n.name]}" . {c.address}' for n, c in network.addresses() if c.publicIP is not None),
     )
     yield from _set("own_ports", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values()))
     yield from _set("edge", "ifname", (f'"{link}"' for link in numbers.edge_link.values()))
@@ -179,22 +181,12 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     yield "}"
 
 
-def _inner(network: Network, ports: dict[str, str]) -> Iterator[str]:
-    """The own addresses as marks, in both byte orders.
-
-    nft 1.0.6 moves a raw payload into the mark as it lies in the packet, later ones convert it to the host's order.
-    """
-    for nic, config in network.addresses():
-        for order in ("big", "little"):
-            yield f'"{ports[nic.name]}" . {int.from_bytes(config.address.packed, order):#x}'
-
-
 def _prerouting() -> Iterator[str]:
     yield f"""chain source {{
  type filter hook prerouting priority -300; policy accept;
  iifname @router accept
  iifname . ether saddr != @own_mac counter drop comment "source MAC"
- ip saddr {PLATFORM_ADDRESS} counter drop comment "platform source"
+ ip saddr {{ {PLATFORM_ADDRESS}, {IMDS_ADDRESS} }} counter drop comment "platform source"
  ip daddr 224.0.0.0-255.255.255.255 counter drop comment "broadcast or multicast"
  ip protocol {{ 4, 47 }} counter drop comment "protocol"
  udp sport 65330 counter drop comment "reserved port"
@@ -236,7 +228,9 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
     yield f""" oifname @own_ports accept
  oifname "{NO_ROUTE}" counter drop comment "next hop None"
  oifname "{NO_ADDRESS}" counter drop comment "no NIC"
+ oifname @edge iifname @edge counter drop comment "internet to internet"
  oifname @edge iifname @router accept
+ oifname @edge ip frag-off & 0x3fff != 0 iifname . ip saddr != @translated counter drop comment "fragment"
  oifname @edge ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
  oifname @edge iifname . ip saddr != @own counter drop comment "foreign source to the internet"
 }}
@@ -253,6 +247,10 @@ def _verdicts(targets: dict[str, str], verb: str = "jump") -> str:
     return "{ " + ", ".join(f'"{port}" : {verb} {chain}' for port, chain in targets.items()) + " }"
 
 
+HASH, RANGE = "meta mark set jhash", "mod 4294967295 seed 0x6e657465"
+"""The hash of a flow goes through the mark, which is put back at once: the next chain needs it."""
+
+
 def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Chains) -> Iterator[str]:
     """One of the two gates. `addresses` and `ports` are the NIC's own side first, whichever way the packet goes."""
     outbound = direction == "outbound"
@@ -263,22 +261,20 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     fragment = f"meta {interface} . {addresses} . ip protocol . ip id"
     # An echo has no ports to tell the two directions apart: a record of having asked lets answers in, never questions.
     request, reply = ("asked", "was_asked") if outbound else ("was_asked", "asked")
-    # An ICMP error quotes the packet that it is about: the guest's own when it comes in, and when it goes out one that
-    # was sent to the guest. The quoted header begins 64 bits into the ICMP message.
-    inner = "@th,192,32" if outbound else "@th,160,32"
+    # An ICMP error passes when it quotes a packet of a flow that its NIC has. The quoted header begins 64 bits into the
+    # ICMP message. nftables cannot look raw payload up among typed fields, so flows are kept as hashes too.
+    sides = "@th,192,32 . @th,160,32" if outbound else "@th,160,32 . @th,192,32"
+    quoted = f"{HASH} {sides} . @th,136,8"
+    quoted_ports = "@th,240,16 . @th,224,16" if outbound else "@th,224,16 . @th,240,16"
+    remember = f" update @quotable {{ meta {interface} . meta mark }}\n meta mark set iifname map @ingress_mark"
     first, second = (chains.nic, chains.subnet) if outbound else (chains.subnet, chains.nic)
     evaluate = [f" {name} vmap {_verdicts(groups[direction])}" for groups in (first, second) if groups[direction]]
     if not outbound:
         evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
     rules = "\n".join(evaluate)
-    exempt = _outbound_exemptions(chains) if outbound else [
-        " oifname @router accept",
-        # Answers of the platform's services; its health probes are not answers, and are evaluated (LB-33).
-        f" iifname @platform ip saddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th sport {{ {SERVICES} }} accept",
-        f" iifname @platform ip saddr {IMDS_ADDRESS} tcp sport 80 accept",
-    ]  # fmt: skip
-    if outbound and chains.platform:
-        yield from _platform_chains(chains)
+    exempt = _outbound_exemptions() if outbound else [" oifname @router accept"]
+    if outbound:
+        yield from _platform_chains(chains, flow)
     yield f"""chain {direction}_pass {{
  ip frag-off & 0x2000 != 0 update @fragments {{ {fragment} }}
  accept
@@ -286,6 +282,8 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
 chain {direction}_new {{
 {rules}
  update @flows {{ {flow} }}
+ {HASH} {addresses} . ip protocol . {ports} {RANGE}
+{remember}
  goto {direction}_pass
 }}
 chain {direction}_icmp {{
@@ -294,18 +292,28 @@ chain {direction}_icmp {{
  icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} @th,64,8 0x45 goto {direction}_error
 {rules}
  icmp type echo-request update @{request} {{ {echo} }}
+ {HASH} {addresses} . ip protocol {RANGE}
+{remember}
  goto {direction}_pass
 }}
 chain {direction}_error {{
- meta mark set {inner}
- {name} . meta mark @own_inner goto {direction}_pass
+ {quoted} . {quoted_ports} {RANGE}
+ @th,136,8 {{ 1, 50, 51 }} {quoted} {RANGE}
+ meta {interface} . meta mark @quotable goto {direction}_quoted
+ meta mark set iifname map @ingress_mark
 {rules}
+ goto {direction}_pass
+}}
+chain {direction}_quoted {{
+ meta mark set iifname map @ingress_mark
  goto {direction}_pass
 }}
 chain {direction}_portless {{
  {portless} @portless update @portless {{ {portless} }} goto {direction}_pass
 {rules}
  update @portless {{ {portless} }}
+ {HASH} {addresses} . ip protocol {RANGE}
+{remember}
  goto {direction}_pass
 }}
 chain {direction} {{
@@ -321,21 +329,24 @@ chain {direction} {{
 }}"""
 
 
-def _outbound_exemptions(chains: Chains) -> list[str]:
-    platform = " oifname @platform goto platform_traffic" if chains.platform else " oifname @platform accept"
-    return [" iifname @router accept", platform]
+def _outbound_exemptions() -> list[str]:
+    return [" iifname @router accept", " oifname @platform goto platform_traffic"]
 
 
-def _platform_chains(chains: Chains) -> Iterator[str]:
-    """Traffic to the platform passes unless a rule names the platform's tag (PLT-4)."""
+def _platform_chains(chains: Chains, flow: str) -> Iterator[str]:
+    """Traffic to the platform passes unless a rule names its tag (PLT-4); the answers pass by their record."""
     merged = {}
-    for port, names in chains.platform.items():
-        merged[port] = f"platform/{port}" if len(names) > 1 else names[0]
+    for index, (port, names) in enumerate(chains.platform.items()):
+        merged[port] = f"platforms/{index}" if len(names) > 1 else names[0]
         if len(names) > 1:
             yield f"chain {merged[port]} {{"
             yield from (f" jump {name}" for name in names)
             yield "}"
-    yield f"chain platform_traffic {{\n iifname vmap {_verdicts(merged)}\n accept\n}}"
+    tagged = f" iifname vmap {_verdicts(merged)}\n" if merged else ""
+    yield f"""chain platform_traffic {{
+{tagged} meta l4proto {{ tcp, udp }} update @flows {{ {flow} }}
+ accept
+}}"""
 
 
 def _ttl() -> Iterator[str]:
@@ -353,8 +364,12 @@ def _ttl() -> Iterator[str]:
 
 
 def _arp(own: list[str]) -> Iterator[str]:
-    """A NIC that asks for its own address must hear nothing, or it would see a conflict (ARP-1)."""
+    """A NIC that asks for its own address must hear nothing, or it would see a conflict (ARP-1).
+
+    Nor does anybody learn a neighbour from it that it is not (ARP-2): the table of neighbours is the whole machine's.
+    """
     yield "table arp netemu {"
     yield from _set("own", "ifname . ipv4_addr", own)
-    yield "chain ask {\n type filter hook input priority 0; policy accept;\n iifname . arp daddr ip @own drop\n}"
+    yield "chain ask {\n type filter hook input priority 0; policy accept;\n iifname . arp daddr ip @own drop\n"
+    yield " arp saddr ip != 0.0.0.0 iifname . arp saddr ip != @own drop\n}"
     yield "}"

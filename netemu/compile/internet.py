@@ -21,15 +21,18 @@ def compile_internet(network: Network) -> tuple[list[Namespace], list[Veth]]:
     router = Namespace(name=INTERNET, sysctls=dict(ROUTER_SYSCTLS))
     namespaces, veths = [router], []
     taken = {"lo", "edge"}
+    own = []
     names = "".join(f"{host.address} {host.name}\n" for host in network.hosts.values())
     for index, host in enumerate(network.hosts.values(), start=3):
         mac = bytes.fromhex(f"0200c0{index:06x}")
+        port = interface_name(host.name, taken)
+        own.append(f'"{port}" . {host.address}')
         router.routes.append(Route(index, int(host.address), 32))
         router.neighbours.append(Neighbour(index, int(host.address), mac))
         veths.append(
             Veth(
                 End(host.name, "eth0", 2, mac),
-                End(INTERNET, interface_name(host.name, taken), index, LINK_MAC),
+                End(INTERNET, port, index, LINK_MAC),
             )
         )
         namespaces.append(_host(host, names))
@@ -39,7 +42,7 @@ def compile_internet(network: Network) -> tuple[list[Namespace], list[Veth]]:
     for address in sorted({address for address, _ in public_addresses(network)}):
         if not any(address in pool for pool in pools):
             router.routes.append(Route(EDGE_INDEX, int(address), 32))
-    router.ruleset = "\n".join(_ruleset(network))
+    router.ruleset = "\n".join(_ruleset(network, own))
     return namespaces, veths
 
 
@@ -56,15 +59,23 @@ def _host(host: InternetHost, names: str) -> Namespace:
     )
 
 
-def _ruleset(network: Network) -> Iterator[str]:
+def _ruleset(network: Network, own_addresses: list[str]) -> Iterator[str]:
     known = [str(PUBLIC_POOL), str(DEFAULT_OUTBOUND_POOL)]
     own = {host.address for host in network.hosts.values()} | {address for address, _ in public_addresses(network)}
     known += [str(a) for a in sorted(own) if a not in PUBLIC_POOL and a not in DEFAULT_OUTBOUND_POOL]
+    elements = f" elements = {{ {', '.join(own_addresses)} }}\n" if own_addresses else ""
     yield f"""table ip {TABLE} {{
 set known {{
  type ipv4_addr
  flags interval
  elements = {{ {", ".join(known)} }}
+}}
+set own {{
+ type ifname . ipv4_addr
+{elements}}}
+chain host {{
+ type filter hook prerouting priority -310; policy accept;
+ iifname != "edge" iifname . ip saddr != @own counter drop comment "source address"
 }}
 chain route {{
  type filter hook prerouting priority -300; policy accept;

@@ -10,7 +10,8 @@
 A namespace or a mount below this folder is netemu's; a name elsewhere is netemu's when it is a symbolic link into it.
 Removing the lab is one umount, and nothing of it outlives a reboot.
 
-Beside it lies <lab>.lock, from the beginning of `up` to the end of `down`: where it is, a lab is or was being made.
+Beside it lies <lab>.netemu-lock, from the beginning of `up` to the end of `down`: where it is, a lab is or was being
+made.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from netemu.linux import namespaces as ns
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
 RECORD_VERSION = 3
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+", re.ASCII)
+LOCK = ".netemu-lock"
+"""Ending of lock files: nobody else's file is called so."""
 _MADE_BY_NETEMU = 0o1755
 """Mode of the directory of all labs when netemu makes it. The sticky bit, which changes nothing in a directory that
 only root writes, is set by mkdir itself: no crash can come between the directory and the sign that it may go."""
@@ -78,7 +82,13 @@ class Record(Struct):
 
 def base() -> Path:
     """Where all labs are; without symbolic links, as the kernel's table of mounts has it."""
-    return Path(os.path.realpath(os.environ.get(STATE_DIRECTORY) or "/run/netemu"))
+    path = os.path.realpath(os.environ.get(STATE_DIRECTORY) or "/run/netemu")
+    if not _PLAIN.fullmatch(path):
+        raise PersonError(
+            f"{STATE_DIRECTORY}={path!r} cannot be used: it goes into daemons' files; "
+            "use letters, digits and / . _ + - only"
+        )
+    return Path(path)
 
 
 def make_base() -> None:
@@ -109,7 +119,7 @@ class LabFolder:
         self.logs = self.path / "logs"
         self.daemons = self.path / "daemons"
         self.scenario = self.path / "scenario.yaml"
-        self.lock = base() / f"{name}.lock"
+        self.lock = base() / f"{name}{LOCK}"
 
     def namespace(self, node: str) -> Path:
         """The file of a node's namespace."""
@@ -230,7 +240,7 @@ class Lock:
 def labs() -> Iterator[LabFolder]:
     """Every lab of which anything is there."""
     try:
-        entries = {entry.name.removesuffix(".lock") for entry in base().iterdir()}
+        entries = {entry.name.removesuffix(LOCK) for entry in base().iterdir()}
     except OSError:
         return
     for name in sorted(entries):

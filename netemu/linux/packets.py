@@ -18,7 +18,7 @@ from msgspec import Struct
 from netemu.linux.namespaces import entered
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
-PACKET_OUTGOING = 4
+PACKET_HOST, PACKET_OUTGOING = 0, 4
 SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 SNAPSHOT = 2048
 
@@ -61,8 +61,8 @@ class Tap:
             except BlockingIOError:
                 return
             interface, protocol, kind = address[0], address[1], address[2]
-            if protocol != ETH_P_IP:
-                continue
+            if protocol != ETH_P_IP or kind not in (PACKET_HOST, PACKET_OUTGOING):
+                continue  # a frame for somebody else's MAC is not for this machine
             seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2][:16]) if ancillary else (0, 0)
             yield Sighting(seconds * 1_000_000_000 + nanoseconds, interface, kind == PACKET_OUTGOING, data)
 

@@ -170,15 +170,13 @@ class Observer:
             answers += more_answers
 
     def _arrival(self, hops: list[Hop]) -> Hop | None:
-        """The last sighting, if it is at a machine that has the destination address."""
-        incoming = [hop for hop in hops if not hop.outgoing]
-        if incoming and incoming[-1].seen.destination in self._owners[incoming[-1].node]:
-            return incoming[-1]
-        return None
+        """The first sighting at a machine that has the destination address; a program there may echo the probe."""
+        return next((h for h in hops if not h.outgoing and h.seen.destination in self._owners[h.node]), None)
 
     def _forwarders(self, hops: list[Hop], arrival: Hop | None) -> tuple[str, ...]:
         """Machines in which the probe came in to leave again, or in which it came to its end."""
-        names = [hop.node for hop in hops if not hop.outgoing and hop is not arrival]
+        way = hops if arrival is None else hops[: hops.index(arrival)]
+        names = [hop.node for hop in way if not hop.outgoing]
         return tuple(name for i, name in enumerate(names) if i == 0 or names[i - 1] != name)
 
     @staticmethod

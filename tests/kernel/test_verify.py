@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -103,6 +106,37 @@ def test_a_wrong_translation_is_found(lab: Lab) -> None:
     wrong = [result for result in proven(lab) if not result.passed]
     assert [result.number for result in wrong] == [4]
     assert "20.62.0.9 in the packet" in wrong[0].disagreements[0]
+
+
+def test_a_frame_for_another_mac_is_no_delivery(lab: Lab) -> None:
+    done = lab.run(
+        "@fabric", "ip", "neigh", "replace", "10.0.2.4", "lladdr", "02:00:00:00:00:99", "dev", "server-nic", "nud", "permanent"
+    )
+    assert done.returncode == 0, done.stderr
+    wrong = [result for result in proven(lab) if not result.passed]
+    assert [result.number for result in wrong] == [1]
+
+
+def test_a_server_that_echoes_the_probe_does_not_confuse(lab: Lab) -> None:
+    stop = threading.Event()
+    with lab.socket("visitor", socket.SOCK_DGRAM) as server:
+        server.bind(("0.0.0.0", 53))
+        server.settimeout(0.05)
+
+        def echo() -> None:
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    data, peer = server.recvfrom(2048)
+                    server.sendto(data, peer)
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        try:
+            results = [proven(lab) for _ in range(5)]
+        finally:
+            stop.set()
+            thread.join()
+    assert [result.disagreements for some in results for result in some] == [()] * 20
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def files() -> list[str]:
             for name in (*names, *others, "."):
                 path = f"{directory}/{name}"
                 status = os.lstat(path)
-                size = status.st_size if os.path.isfile(path) and not path.endswith((".log", ".lock")) else 0  # a process id has as many digits as it has
+                size = status.st_size if os.path.isfile(path) and not path.endswith((".log", ".netemu-lock")) else 0  # a process id has as many digits as it has
                 target = os.readlink(path) if os.path.islink(path) else ""
                 found.append(f"{path} {status.st_mode:o} {status.st_uid} {size} {target}")
     return sorted(found)

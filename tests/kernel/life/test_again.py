@@ -88,7 +88,7 @@ DAMAGE = {
     "the record is gone": "rm /run/netemu/lab/lab.json",
     "the scenario is gone": "rm /run/netemu/lab/scenario.yaml",
     "the folder's mount is gone": "umount -l /run/netemu/lab",
-    "the lock is gone": "rm /run/netemu/lab.lock",
+    "the lock is gone": "rm /run/netemu/lab.netemu-lock",
 }
 HARMLESS = {"the lock is gone"}
 LOST = {"the folder's mount is gone"}

@@ -39,7 +39,7 @@ def test_of_two_at_once_the_second_says_who_is_at_it(host: Host) -> None:
     machines = ", ".join(f"m{n}: {{subnet: net/main}}" for n in range(120))
     file = host.write(scenario("busy", machines))
     with host.start(sys.executable, "-m", "netemu", "up", file) as first:
-        lock = host.root() / "run/netemu/busy.lock"
+        lock = host.root() / "run/netemu/busy.netemu-lock"
         pid = wait_for(lambda: lock.exists() and lock.read_text().strip(), "the first has the lock")
         (process,) = children(first.pid)
         os.kill(process, signal.SIGSTOP)
@@ -57,7 +57,7 @@ def test_of_two_at_once_the_second_says_who_is_at_it(host: Host) -> None:
 
 def test_a_lock_of_a_dead_process_is_no_obstacle(host: Host) -> None:
     host.ok("mkdir", "/run/netemu")
-    host.ok("sh", "-c", "echo 1 > /run/netemu/stale.lock")
+    host.ok("sh", "-c", "echo 1 > /run/netemu/stale.netemu-lock")
     assert "stale" in host.good("ls")
     host.good("up", host.write(scenario("stale")))
     host.good("down")
@@ -66,8 +66,8 @@ def test_a_lock_of_a_dead_process_is_no_obstacle(host: Host) -> None:
 
 def test_a_held_lock_without_a_process_id_is_told_too(host: Host) -> None:
     host.ok("mkdir", "/run/netemu")
-    host.ok("touch", "/run/netemu/odd.lock")
-    with (host.root() / "run/netemu/odd.lock").open() as held:
+    host.ok("touch", "/run/netemu/odd.netemu-lock")
+    with (host.root() / "run/netemu/odd.netemu-lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "another one" in host.refused(3, "up", host.write(scenario("odd")))
 
@@ -116,7 +116,7 @@ def test_a_full_disk_and_a_state_directory_that_cannot_be_are_told(host: Host) -
         "/run/full/deeper": "No space left on device",
         "/run/no/where": "No such file or directory",
         "/etc/passwd": "Not a directory",
-        "/proc": "cannot write /proc/full.lock",
+        "/proc": "cannot write /proc/full.netemu-lock",
     }
     for place, why in places.items():
         message = host.refused(3, "up", file, env={"NETEMU_STATE_DIR": place})
