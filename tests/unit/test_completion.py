@@ -17,7 +17,7 @@ def labs(tmp_path: Path) -> Path:
     """A state directory with two labs; a `netemu` on PATH."""
     (tmp_path / "state").mkdir()
     for lab in ("shop", "office"):
-        (tmp_path / "state" / f"{lab}.lock").touch()  # what says that there is such a lab
+        (tmp_path / "state" / f"{lab}.netemu-lock").touch()  # what says that there is such a lab
     program = tmp_path / "bin" / "netemu"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nfrom netemu.cli.main import main\nmain()\n")
