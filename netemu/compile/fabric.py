@@ -136,11 +136,11 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     for name, key, timeout, size in (
         ("flows", "type iface_index . ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service",
          FLOW_TIMEOUT, 1_000_000),
-        ("asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
-        ("was_asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 65_536),
-        ("portless", "type iface_index . ipv4_addr . ipv4_addr . inet_proto", FLOW_TIMEOUT, 65_536),
+        ("asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 1_000_000),
+        ("was_asked", "typeof meta iif . ip saddr . ip daddr . icmp id", "1m", 1_000_000),
+        ("portless", "type iface_index . ipv4_addr . ipv4_addr . inet_proto", FLOW_TIMEOUT, 1_000_000),
         ("quotable", "type iface_index . mark", FLOW_TIMEOUT, 1_000_000),
-        ("fragments", "typeof meta iif . ip saddr . ip daddr . ip protocol . ip id", "5s", 65_536),
+        ("fragments", "typeof meta iif . ip saddr . ip daddr . ip protocol . ip id", "5s", 1_000_000),
     ):  # fmt: skip
         yield f"set {name} {{\n {key}\n size {size}\n flags dynamic,timeout\n timeout {timeout}\n}}"
     ports = numbers.port
