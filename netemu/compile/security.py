@@ -3,7 +3,7 @@
 One chain for each NSG, direction and context: the tags VirtualNetwork and Internet mean other addresses in another
 virtual network or behind another route table (NSG-25), and ASGs have members in one network. A chain returns on allow
 and drops on deny, so that the NIC's and the subnet's NSG can follow each other (NSG-15). Every rule has a counter and
-its Azure name as comment.
+its Azure name as comment. Short NSGs are one line a rule; long ones are decision trees (`stages`), which decide alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from msgspec import Struct, field
 from netemu.azure import resources as arm
 from netemu.azure import tags
 from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic
+from netemu.compile import stages_chains
 from netemu.compile.routes import IMDS_ADDRESS, carried_peers
+from netemu.compile.stages_chains import ANY, Match, Rule
 
 Context = tuple[str, str | None]
 """Virtual network, and the route table of the subnet."""
@@ -31,7 +33,10 @@ PLATFORM_SERVICE = {
 }
 """Where the platform's services are, by the tag that names them."""
 
-_NUMBER = {"Tcp": "tcp", "Udp": "udp", "Icmp": "icmp", "Esp": "esp", "Ah": "ah"}
+SHORT_LIST = 50
+"""Rules that an NSG may have in one direction to be written one line a rule."""
+
+_NUMBER = {"Icmp": 1, "Tcp": 6, "Udp": 17, "Esp": 50, "Ah": 51}
 
 
 def _default(priority: int, direction: arm.Direction, access: arm.Access, source: str, to: str) -> arm.SecurityRule:
@@ -83,7 +88,7 @@ def compile_security(network: Network, ports: dict[str, str]) -> Chains:
                 name = chain_name(direction, group, context)
                 if name not in done:
                     done.add(name)
-                    chains.text.extend(_chain(network, name, direction, group, context))
+                    chains.text.extend(_chain(network, name, done, direction, group, context))
                 target[direction][port] = name
             _platform(network, chains, done, port, group, context)
     return chains
@@ -180,8 +185,8 @@ def _context_sets(network: Network, context: Context) -> Iterator[str]:
 
 def _side(
     network: Network, context: Context, written: tuple[str, ...], groups: tuple[str, ...] | None, keyword: str
-) -> str | None:
-    """The match on one side's address: nothing for any, None when it can never match."""
+) -> Match:
+    """What a rule asks of one side's address."""
     if groups:
         members = [
             IPv4Network(config.address)
@@ -193,59 +198,61 @@ def _side(
     covered: list[Interval] = []
     for text in written:
         if text == "*":
-            return ""
+            return ANY
         tag = tags.canonical(text)
         if tag is None:
-            covered += intervals([IPv4Network(text)])
+            prefix = IPv4Network(text)
+            covered.append((int(prefix.network_address), int(prefix.broadcast_address)))
             continue
         part = _tag(network, tag, context)
         if len(written) == 1 and tag in _SET and part not in ([], EVERYWHERE):
-            return f"{keyword} @{_set_name(tag, context)} "
+            return Match(tuple(part), f"{keyword} @{_set_name(tag, context)} ")
         covered += part
     return _address_match(merge(covered), keyword)
 
 
-def _address_match(covered: list[Interval], keyword: str) -> str | None:
-    if not covered:
-        return None
+def _address_match(covered: list[Interval], keyword: str) -> Match:
     if covered == EVERYWHERE:
-        return ""
+        return ANY
     text = elements(covered)
-    return f"{keyword} {text} " if len(covered) == 1 else f"{keyword} {{ {text} }} "
+    return Match(tuple(covered), f"{keyword} {text} " if len(covered) == 1 else f"{keyword} {{ {text} }} ")
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
 
 
-def _ports(written: tuple[str, ...] | None) -> str | None:
-    """nftables' form of a port list; None for any port."""
+def _ports(written: tuple[str, ...] | None, keyword: str) -> Match:
+    """What a rule asks of one side's port."""
     ranges: list[Interval] = []
     for text in written or ("*",):
         if text == "*":
-            return None
+            return ANY
         low, _, high = text.partition("-")
         ranges.append((int(low), int(high or low)))
     merged = merge(ranges)
     if merged == [(0, 65535)]:
-        return None
-    texts = [str(a) if a == b else f"{a}-{b}" for a, b in merged]
-    return texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
+        return ANY
+    text = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in merged)
+    return Match(tuple(merged), f"{keyword} {text} " if len(merged) == 1 else f"{keyword} {{ {text} }} ")
+
+
+def _both_ports(rule: arm.SecurityRule) -> tuple[Match, Match]:
+    if rule.protocol in ("Icmp", "Esp", "Ah"):
+        return ANY, ANY
+    return (
+        _ports(rule.sourcePortRange or rule.sourcePortRanges, "th sport"),
+        _ports(rule.destinationPortRange or rule.destinationPortRanges, "th dport"),
+    )
 
 
 def _protocol(rule: arm.SecurityRule) -> str:
     """The match on protocol and ports. A rule for any protocol that names ports means TCP and UDP."""
-    source = _ports(rule.sourcePortRange or rule.sourcePortRanges)
-    destination = _ports(rule.destinationPortRange or rule.destinationPortRanges)
-    if rule.protocol in ("Icmp", "Esp", "Ah"):
-        return f"meta l4proto {_NUMBER[rule.protocol]} "
-    if source is None and destination is None:
-        return "" if rule.protocol == "*" else f"meta l4proto {_NUMBER[rule.protocol]} "
-    start = "meta l4proto { tcp, udp } " if rule.protocol == "*" else f"meta l4proto {_NUMBER[rule.protocol]} "
-    return (
-        start
-        + (f"th sport {source} " if source is not None else "")
-        + (f"th dport {destination} " if destination is not None else "")
-    )
+    source, destination = _both_ports(rule)
+    if rule.protocol != "*":
+        return f"meta l4proto {rule.protocol.lower()} {source.test}{destination.test}"
+    if source is ANY and destination is ANY:
+        return ""
+    return f"meta l4proto {{ tcp, udp }} {source.test}{destination.test}"
 
 
 def _in_order(network: Network, group: str, direction: str) -> Iterator[tuple[str, arm.SecurityRule]]:
@@ -256,22 +263,46 @@ def _in_order(network: Network, group: str, direction: str) -> Iterator[tuple[st
     return iter(sorted(chosen, key=lambda item: item[1].priority))
 
 
-def _chain(network: Network, chain: str, direction: str, group: str, context: Context) -> Iterator[str]:
+def _chain(network: Network, chain: str, done: set[str], direction: str, group: str, context: Context) -> Iterator[str]:
+    """The chain of an NSG in one context."""
+    rules = [(_rule(network, context, name, rule), rule) for name, rule in _in_order(network, group, direction)]
+    # An empty ASG, or a tag without addresses here: the rule matches nothing.
+    rules = [(rule, written) for rule, written in rules if rule.source.ranges != () != rule.destination.ranges]
+    if len(rules) > SHORT_LIST + len(DEFAULT_RULES) // 2:
+        targets = []
+        for rule, _ in rules:
+            target = stages_chains.rule_chain(direction, group, rule.name)
+            targets.append(target)
+            if target not in done:
+                done.add(target)
+                yield from stages_chains.decision(target, rule)
+        yield from stages_chains.staged(chain, [rule for rule, _ in rules], targets)
+        return
     yield f"chain {chain} {{"
-    for name, rule in _in_order(network, group, direction):
-        source = _side(
+    for rule, written in rules:
+        verdict = "return" if rule.allows else "drop"
+        match = f"{rule.source.test}{rule.destination.test}{_protocol(written)}"
+        yield f' {match}counter {verdict} comment "{rule.name}"'
+    yield "}"
+
+
+def _rule(network: Network, context: Context, name: str, rule: arm.SecurityRule) -> Rule:
+    source_port, destination_port = _both_ports(rule)
+    return Rule(
+        name,
+        rule.access == "Allow",
+        _side(
             network, context, rule.sourceAddressPrefix or rule.sourceAddressPrefixes or ("*",),
             rule.sourceApplicationSecurityGroups, "ip saddr",
-        )  # fmt: skip
-        destination = _side(
+        ),
+        _side(
             network, context, rule.destinationAddressPrefix or rule.destinationAddressPrefixes or ("*",),
             rule.destinationApplicationSecurityGroups, "ip daddr",
-        )  # fmt: skip
-        if source is None or destination is None:
-            continue  # an empty ASG or a tag without addresses here: the rule matches nothing
-        verdict = "return" if rule.access == "Allow" else "drop"
-        yield f' {source}{destination}{_protocol(rule)}counter {verdict} comment "{name}"'
-    yield "}"
+        ),
+        _NUMBER.get(rule.protocol),
+        source_port,
+        destination_port,
+    )  # fmt: skip
 
 
 def _platform(network: Network, chains: Chains, done: set[str], port: str, group: str, context: Context) -> None:
