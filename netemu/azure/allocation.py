@@ -40,6 +40,18 @@ class Allocation(Struct):
     refusals: list[Refusal] = field(default_factory=list)
 
 
+class Given(Struct, frozen=True):
+    """What a running lab has given out by itself. It stays while its owner does, whatever is added or goes (IP-5)."""
+
+    addresses: dict[str, IPv4Address] = {}
+    """Private addresses by `<NIC>/<IP configuration>`; a dynamic one is kept while it is free and in its subnet."""
+    publicIPs: dict[str, IPv4Address] = {}
+    defaultOutbound: dict[str, IPv4Address] = {}
+    """By `<NIC>/<IP configuration>`."""
+    macs: dict[str, str] = {}
+    """By NIC."""
+
+
 SHORT_FORM = ("subnet", "privateIPAddress", "publicIPAddress", "applicationSecurityGroups")
 """Properties that a NIC or a VM may carry itself when it has a single IP configuration."""
 
@@ -95,8 +107,10 @@ def _long_form(nic: arm.NetworkInterface) -> arm.NetworkInterface:
     )
 
 
-def allocate(scenario: arm.Scenario) -> Allocation:
-    """Give every IP configuration its address: static ones first, then the lowest free one (IP-3, IP-4).
+def allocate(scenario: arm.Scenario, given: Given = Given()) -> Allocation:  # noqa: B008 -- it is immutable
+    """Give every IP configuration its address: static ones first, then what is given, then the lowest free one.
+
+    IP-3, IP-4, IP-5.
 
     IP configurations whose subnet does not exist are passed over; validation reports those.
     """
@@ -120,7 +134,17 @@ def allocate(scenario: arm.Scenario) -> Allocation:
                     dynamic.append((nic_name, config_name, config))
                 continue
             _static(scenario, result, used, nic_name, config_name, config)
+    fresh = []
     for nic_name, config_name, config in dynamic:
+        old = given.addresses.get(f"{nic_name}/{config_name}")
+        prefix = subnet_prefix(scenario, config.subnet)
+        taken = used.setdefault(config.subnet, {})
+        if prefix is None or old is None or old not in prefix or is_reserved(old, prefix) or int(old) in taken:
+            fresh.append((nic_name, config_name, config))
+        else:
+            taken[int(old)] = f"{nic_name}/{config_name}"
+            result.addresses[nic_name, config_name] = old
+    for nic_name, config_name, config in fresh:
         prefix = subnet_prefix(scenario, config.subnet)
         if prefix is None:
             continue

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from msgspec import Struct, field
 
 from netemu.azure import resources as arm
-from netemu.azure.allocation import allocate, expand
+from netemu.azure.allocation import Given, allocate, expand
 
 PLATFORM_ADDRESS = IPv4Address("168.63.129.16")
 """DNS, DHCP and health probes of the platform (PLT-1)."""
@@ -172,20 +172,34 @@ class Network(Struct, frozen=True):
                 return nic, config
         return None
 
+    def given(self) -> Given:
+        """What this network has given out, for the next version of it."""
+        every = [(f"{nic.name}/{config.name}", config) for nic, config in self.addresses()]
+        return Given(
+            addresses={key: config.address for key, config in every},
+            publicIPs={name: ip.address for name, ip in self.publicIPs.items()},
+            defaultOutbound={key: c.defaultOutbound for key, c in every if c.defaultOutbound is not None},
+            macs={nic.name: nic.macAddress for nic in self.nics.values()},
+        )
+
     def subnets(self) -> Iterator[Subnet]:
         """Every subnet of every virtual network."""
         for network in self.virtualNetworks.values():
             yield from network.subnets.values()
 
 
-def resolve(scenario: arm.Scenario) -> Network:
-    """Resolve a valid scenario. Equal scenarios give equal networks: nothing is random."""
-    allocation = allocate(scenario)
-    public = _public_ips(scenario)
+def resolve(scenario: arm.Scenario, given: Given = Given()) -> Network:  # noqa: B008 -- it is immutable
+    """Resolve a valid scenario. Equal scenarios give equal networks: nothing is random.
+
+    `given` is what the running lab of that name has given out already (see `Network.given`).
+    """
+    allocation = allocate(scenario, given)
+    public = _public_ips(scenario, given.publicIPs)
     networks = {name: _virtual_network(scenario, name) for name in scenario.virtualNetworks}
-    pool = _Pool(DEFAULT_OUTBOUND_POOL)
-    macs: set[str] = set()
     written = expand(scenario)
+    pool = _Pool(DEFAULT_OUTBOUND_POOL)
+    pool.keep(given.defaultOutbound)
+    macs = _Macs({nic: mac for nic, mac in given.macs.items() if nic in written.nics})
     machines: dict[str, Machine] = {}
     for vm_name, vm in scenario.virtualMachines.items():
         names = written.machine_nics[vm_name]
@@ -229,7 +243,7 @@ def resolve(scenario: arm.Scenario) -> Network:
                     ipConfigs=tuple(resolved),
                     networkSecurityGroup=nic.networkSecurityGroup,
                     enableIPForwarding=nic.enableIPForwarding,
-                    macAddress=_mac_address(nic_name, macs),
+                    macAddress=macs.take(nic_name),
                     dnsServers=settings.dnsServers or options.dnsServers,
                     internalDnsNameLabel=settings.internalDnsNameLabel,
                 )
@@ -300,10 +314,12 @@ def _subnet(networks: dict[str, VirtualNetwork], path: str) -> Subnet:
     return networks[network].subnets[subnet]
 
 
-def _public_ips(scenario: arm.Scenario) -> dict[str, PublicIP]:
+def _public_ips(scenario: arm.Scenario, given: dict[str, IPv4Address]) -> dict[str, PublicIP]:
     pool = _Pool(PUBLIC_POOL)
     fixed = {name: IPv4Address(ip.ipAddress) for name, ip in scenario.publicIPAddresses.items() if ip.ipAddress}
     pool.taken.update(int(address) for address in fixed.values())
+    free = scenario.publicIPAddresses.keys() - fixed.keys()
+    pool.keep({name: address for name, address in given.items() if name in free})
     return {
         name: PublicIP(name=name, sku=ip.sku, address=fixed[name] if name in fixed else pool.take(name))
         for name, ip in scenario.publicIPAddresses.items()
@@ -316,8 +332,18 @@ class _Pool:
     def __init__(self, pool: IPv4Network) -> None:
         self.first, self.size = int(pool.network_address) + 1, pool.num_addresses - 2
         self.taken: set[int] = set()
+        self.kept: dict[str, IPv4Address] = {}
+
+    def keep(self, given: dict[str, IPv4Address]) -> None:
+        """Let names have what they had, unless somebody else has asked for just that."""
+        for name, address in given.items():
+            if int(address) not in self.taken:
+                self.kept[name] = address
+                self.taken.add(int(address))
 
     def take(self, name: str) -> IPv4Address:
+        if name in self.kept:
+            return self.kept[name]
         offset = _digest(name) % self.size
         while self.first + offset in self.taken:
             offset = (offset + 1) % self.size
@@ -325,16 +351,24 @@ class _Pool:
         return IPv4Address(self.first + offset)
 
 
-def _mac_address(nic: str, taken: set[str]) -> str:
-    """A MAC with a prefix of Azure's (NIC-5), the same as long as the NIC keeps its name."""
-    number = _digest(nic)
-    while True:
-        low = number & 0xFFFFFF
-        mac = f"00:0d:3a:{low >> 16:02x}:{low >> 8 & 255:02x}:{low & 255:02x}"
-        if mac not in taken:
-            taken.add(mac)
-            return mac
-        number += 1
+class _Macs:
+    """MACs with a prefix of Azure's (NIC-5), the same as long as the NIC keeps its name."""
+
+    def __init__(self, kept: dict[str, str]) -> None:
+        self.kept = kept
+        self.taken = set(kept.values())
+
+    def take(self, nic: str) -> str:
+        if nic in self.kept:
+            return self.kept[nic]
+        number = _digest(nic)
+        while True:
+            low = number & 0xFFFFFF
+            mac = f"00:0d:3a:{low >> 16:02x}:{low >> 8 & 255:02x}:{low & 255:02x}"
+            if mac not in self.taken:
+                self.taken.add(mac)
+                return mac
+            number += 1
 
 
 def _suffix(scenario: arm.Scenario, network: str) -> str:

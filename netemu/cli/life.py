@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,28 @@ from netemu.cli.options import complete_labs, output_option, scenario_argument
 
 
 @click.command("up")
-@scenario_argument
-def up_command(file: str) -> None:
+@click.argument("file", type=click.Path(), metavar="FILE", required=False)
+@click.option("--plan-file", type=click.Path(), metavar="PLAN", help="Carry out exactly this plan, or nothing.")
+def up_command(file: str | None, plan_file: str | None) -> None:
     r"""Bring up the network that FILE describes.
 
-    Does nothing when it is up already. If anything fails, nothing is left behind.
+    When it is up already, only what differs is changed: `netemu plan` shows it beforehand. If a new lab cannot be
+    built, nothing is left behind.
 
     \b
     Example:  sudo netemu up scenarios/three-tier.yaml
     """
     from netemu.cli.output import Progress
-    from netemu.lab.source import read_once
+    from netemu.lab.source import planned, read_once
     from netemu.lab.up import up
 
-    source = Path(file)
-    scenario, content = read_once(source)
+    if (file is None) == (plan_file is None):
+        raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
+    order = read_once(Path(file)) if file is not None else planned(Path(plan_file or ""))
+    scenario = order.scenario
     progress = Progress(f"building {scenario.name}")
     try:
-        outcome = up(scenario, source, progress, progress.tell, content)
+        outcome = up(order, progress, progress.tell)
     finally:
         progress.clear()
     network = outcome.network
@@ -37,6 +42,9 @@ def up_command(file: str) -> None:
         return
     if outcome.did == "repaired":
         click.echo(f"{scenario.name} is up as described again")
+        return
+    if outcome.did == "changed":
+        click.echo(f"{scenario.name} is up in its new version")
         return
     click.echo(
         f"{scenario.name} is up: {_count(network.machines, 'virtual machine')} in "
@@ -47,6 +55,45 @@ def up_command(file: str) -> None:
 
 def _count(things: Any, noun: str) -> str:
     return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+@click.command("plan")
+@scenario_argument
+@output_option
+@click.option("--out", type=click.Path(), metavar="PLAN", help="Keep the plan for `netemu up --plan-file PLAN`.")
+def plan_command(file: str, form: str, out: str | None) -> None:
+    r"""Show what `netemu up FILE` would change, in Azure's words and in the kernel's. Changes nothing.
+
+    Exits with 0 when there is nothing to change, 2 when there is, 1 when that cannot be told.
+
+    \b
+    Example:  sudo netemu plan scenarios/three-tier.yaml
+    """
+    from netemu.cli.output import emit
+    from netemu.errors import NetemuError
+    from netemu.lab.plan import make_plan, plan_data, write_plan
+    from netemu.lab.source import read_once
+    from netemu.plan import text
+
+    try:
+        order = read_once(Path(file))
+        plan = make_plan(order.scenario, order.source, order.text.decode("utf-8-sig"))
+        if out is not None:
+            write_plan(plan, Path(out))
+    except NetemuError as error:
+        click.echo(f"netemu: {error}" if "\n" not in str(error) else str(error), err=True)
+        raise click.exceptions.Exit(1) from None
+    if form != "table":
+        emit(plan_data(plan), form)
+    elif plan:
+        for line in text(plan.azure):
+            click.echo(line)
+        click.echo(f"{chr(10) if plan.azure else ''}in the kernel:")
+        for line in plan.kernel:
+            click.echo(f"  {line}")
+    else:
+        click.echo(f"{plan.lab} is up as described; nothing to do")
+    raise click.exceptions.Exit(2 if plan else 0)
 
 
 @click.command("down")
@@ -100,26 +147,25 @@ def ls_command(form: str) -> None:
 @click.argument("lab", required=False, shell_complete=complete_labs)
 @output_option
 def status_command(lab: str | None, form: str) -> None:
-    r"""Show a lab: its machines, addresses, programs, and what is missing.
+    r"""Show a lab: its machines, addresses, programs, and what is missing or different from the scenario.
 
-    Exits with 1 when something is missing.
+    Exits with 1 when something is.
 
     \b
     Example:  netemu status shop
     """
-    from netemu.azure.network import resolve
     from netemu.cli.output import emit, table
     from netemu.errors import NetemuError
     from netemu.lab.folder import find
-    from netemu.lab.status import status
+    from netemu.lab.status import AS_DESCRIBED, status
     from netemu.scenario import read_scenario
 
     folder = find(lab)
     try:
-        network = resolve(read_scenario(folder.scenario))
+        scenario = read_scenario(folder.scenario)
     except NetemuError:
-        network = None
-    data = status(folder, network)
+        scenario = None
+    data = status(folder, scenario)
     file = data["scenario"]
     if form != "table":
         emit(data, form)
@@ -137,10 +183,24 @@ def status_command(lab: str | None, form: str) -> None:
         )  # fmt: skip
         for text in data["missing"]:
             click.echo(f"missing: {text}")
-        if data["missing"]:
+        different = [r for r in data.get("resources", ()) if r["state"] != AS_DESCRIBED]
+        for resource in different:
+            click.echo(f"{resource['state']}: {resource['resource']}")
+            for line in resource["differences"]:
+                click.echo(f"  {line}")
+        for namespace, things in data.get("foreign", {}).items():
+            for thing in things:
+                click.echo(f"not netemu's, left alone: {namespace}: {thing}")
+        for event in data["events"][-EVENTS:]:
+            click.echo(f"{datetime.fromtimestamp(event['time']):%H:%M:%S} {event['subject']} {event['what']}")
+        if data["missing"] or different:
             click.echo(f"`netemu up {file or 'FILE'}` puts it back, `netemu down {data['name']}` removes the lab")
     if data["state"] != "running":
         raise click.exceptions.Exit(1)
+
+
+EVENTS = 5
+"""How many of the last events are shown."""
 
 
 def _running(node: dict[str, Any]) -> str:

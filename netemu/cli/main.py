@@ -12,7 +12,7 @@ import netemu
 from netemu.errors import NetemuError
 
 COMMANDS = {
-    "up": "life", "down": "life", "ls": "life", "status": "life",
+    "up": "life", "plan": "life", "down": "life", "ls": "life", "status": "life",
     "exec": "inside", "shell": "inside", "capture": "inside",
     "validate": "files", "schema": "files", "graph": "files",
     "verify": "proof",

@@ -114,6 +114,7 @@ def _tables(network: Network, numbers: Numbering) -> Iterator[str]:
     yield from _sets(network, numbers, own)
     chains = compile_security(network, numbers.port)
     yield from chains.text
+    yield from _group_maps(chains)
     yield from _prerouting()
     yield from _hop(network, numbers)
     yield from _gate("outbound", "iif", "ip saddr . ip daddr", "th sport . th dport", chains)
@@ -222,10 +223,11 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
         yield "}"
         for nic in network.nics_of(name):
             guarded[numbers.port[nic.name]] = chain
-    yield "chain hop {\n type filter hook forward priority 5; policy accept;"
-    if guarded:
-        yield f" oifname vmap {_verdicts(guarded)}"
-    yield f""" oifname @own_ports accept
+    yield from _dispatch("guarded", guarded)
+    yield f"""chain hop {{
+ type filter hook forward priority 5; policy accept;
+ oifname vmap @guarded
+ oifname @own_ports accept
  oifname "{NO_ROUTE}" counter drop comment "next hop None"
  oifname "{NO_ADDRESS}" counter drop comment "no NIC"
  oifname @edge iifname @edge counter drop comment "internet to internet"
@@ -243,8 +245,18 @@ chain arrival {{
 }}"""
 
 
-def _verdicts(targets: dict[str, str], verb: str = "jump") -> str:
-    return "{ " + ", ".join(f'"{port}" : {verb} {chain}' for port, chain in targets.items()) + " }"
+def _dispatch(name: str, targets: dict[str, str]) -> Iterator[str]:
+    """A map from port to chain. It has a name, so that a NIC more or less is an element and no rule."""
+    yield f"map {name} {{\n type ifname : verdict"
+    if targets:
+        yield " elements = { " + ", ".join(f'"{port}" : jump {chain}' for port, chain in targets.items()) + " }"
+    yield "}"
+
+
+def _group_maps(chains: Chains) -> Iterator[str]:
+    for direction in ("outbound", "inbound"):
+        yield from _dispatch(f"{direction}_nic", chains.nic[direction])
+        yield from _dispatch(f"{direction}_subnet", chains.subnet[direction])
 
 
 HASH, RANGE = "meta mark set jhash", "mod 4294967295 seed 0x6e657465"
@@ -267,8 +279,8 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     quoted = f"{HASH} {sides} . @th,136,8"
     quoted_ports = "@th,240,16 . @th,224,16" if outbound else "@th,224,16 . @th,240,16"
     remember = f" update @quotable {{ meta {interface} . meta mark }}\n meta mark set iifname map @ingress_mark"
-    first, second = (chains.nic, chains.subnet) if outbound else (chains.subnet, chains.nic)
-    evaluate = [f" {name} vmap {_verdicts(groups[direction])}" for groups in (first, second) if groups[direction]]
+    order = ("nic", "subnet") if outbound else ("subnet", "nic")
+    evaluate = [f" {name} vmap @{direction}_{level}" for level in order]
     if not outbound:
         evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
     rules = "\n".join(evaluate)
@@ -342,9 +354,10 @@ def _platform_chains(chains: Chains, flow: str) -> Iterator[str]:
             yield f"chain {merged[port]} {{"
             yield from (f" jump {name}" for name in names)
             yield "}"
-    tagged = f" iifname vmap {_verdicts(merged)}\n" if merged else ""
+    yield from _dispatch("platform_tags", merged)
     yield f"""chain platform_traffic {{
-{tagged} meta l4proto {{ tcp, udp }} update @flows {{ {flow} }}
+ iifname vmap @platform_tags
+ meta l4proto {{ tcp, udp }} update @flows {{ {flow} }}
  accept
 }}"""
 

@@ -8,7 +8,7 @@ from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PUBLIC_POOL, InternetHos
 from netemu.compile.edge import public_addresses
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
-from netemu.compile.numbering import INTERNET, LINK_MAC, interface_name
+from netemu.compile.numbering import INTERNET, LINK_MAC, Numbering
 from netemu.linux.state import Address, End, Namespace, Neighbour, Route, Veth
 
 EDGE_INDEX = 2
@@ -16,16 +16,15 @@ GATEWAY = 0xA9FE0101
 """169.254.1.1: the next hop of every host's default route; nobody has it, its neighbour entry is permanent."""
 
 
-def compile_internet(network: Network) -> tuple[list[Namespace], list[Veth]]:
+def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespace], list[Veth]]:
     """The internet's router and its hosts."""
     router = Namespace(name=INTERNET, sysctls=dict(ROUTER_SYSCTLS))
     namespaces, veths = [router], []
-    taken = {"lo", "edge"}
     own = []
     names = "".join(f"{host.address} {host.name}\n" for host in network.hosts.values())
-    for index, host in enumerate(network.hosts.values(), start=3):
+    for host in network.hosts.values():
+        index, port = numbers.host_index[host.name], numbers.host[host.name]
         mac = bytes.fromhex(f"0200c0{index:06x}")
-        port = interface_name(host.name, taken)
         own.append(f'"{port}" . {host.address}')
         router.routes.append(Route(index, int(host.address), 32))
         router.neighbours.append(Neighbour(index, int(host.address), mac))

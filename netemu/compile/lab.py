@@ -7,17 +7,17 @@ from netemu.compile.edge import compile_edge
 from netemu.compile.fabric import compile_fabric
 from netemu.compile.internet import compile_internet
 from netemu.compile.machines import compile_machines
-from netemu.compile.numbering import number
+from netemu.compile.numbering import Numbering, number
 from netemu.compile.platform import compile_platform
 from netemu.linux.state import Lab, Namespace, Veth
 
 
-def compile_lab(network: Network, folder: str) -> Lab:
+def compile_lab(network: Network, folder: str, numbers: Numbering | None = None) -> Lab:
     """Compile a resolved network; daemons will find their files in `folder`. Equal networks give equal states."""
-    numbers = number(network)
+    numbers = numbers if numbers is not None else number(network)
     fabric, veths = compile_fabric(network, numbers)
     edge, uplink = compile_edge(network, numbers)
-    internet, host_links = compile_internet(network)
+    internet, host_links = compile_internet(network, numbers)
     machines, nics = compile_machines(network, numbers)
     namespaces: list[Namespace] = [fabric, edge, *internet, *compile_platform(network, folder), *machines]
     every: list[Veth] = [*veths, *uplink, *host_links, *nics]

@@ -7,6 +7,8 @@ network of the port.
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -31,7 +33,11 @@ NAME_LIMIT = 15
 
 
 class Numbering(Struct):
-    """Names and numbers of one lab."""
+    """Names and numbers of one lab. They are kept as long as what they belong to, whatever comes and goes beside it.
+
+    Interface indexes are never given twice in a lab's life: the fabric's flow records go by them, and those of a NIC
+    that has gone must not fit another one.
+    """
 
     port: dict[str, str] = field(default_factory=dict)
     """NIC to its port's name in the fabric."""
@@ -45,12 +51,18 @@ class Numbering(Struct):
     """Virtual network to the index of its link in the edge."""
     vnet: dict[str, int] = field(default_factory=dict)
     """Virtual network to its number, 1 to 4095."""
-    table: dict[tuple[str, str | None], int] = field(default_factory=dict)
-    """(virtual network, route table or None) to the id of the kernel table, less 1000."""
+    table: dict[str, int] = field(default_factory=dict)
+    """`virtual network` or `virtual network/route table` to the id of the kernel table, less 1000."""
+    host: dict[str, str] = field(default_factory=dict)
+    """Internet host to its interface's name in the internet."""
+    host_index: dict[str, int] = field(default_factory=dict)
+    """Internet host to that interface's index."""
+    next_index: dict[str, int] = field(default_factory=lambda: {FABRIC: 4, EDGE: 3, INTERNET: 3})
+    """Namespace to the next free interface index: lo is 1, the sinks 2 and 3, the link of edge and internet 2."""
 
     def table_of(self, subnet: Subnet) -> int:
         """The id of a subnet's table."""
-        return self.table[subnet.virtualNetwork, subnet.routeTable]
+        return self.table[table_key(subnet.virtualNetwork, subnet.routeTable)]
 
     def mark_of(self, nic: Nic) -> int:
         """The mark of what enters the fabric by a NIC's port."""
@@ -58,30 +70,61 @@ class Numbering(Struct):
 
     def platform_mark(self, virtual_network: str) -> int:
         """The mark of what enters the fabric from the edge or from 168.63.129.16."""
-        return self.vnet[virtual_network] << VNET_SHIFT | self.table[virtual_network, None]
+        return self.vnet[virtual_network] << VNET_SHIFT | self.table[virtual_network]
+
+    def _index(self, namespace: str) -> int:
+        self.next_index[namespace] += 1
+        return self.next_index[namespace] - 1
 
 
-def number(network: Network) -> Numbering:
-    """Number a network. The order of the scenario decides, so equal scenarios get equal numbers."""
-    result = Numbering()
+def table_key(virtual_network: str, route_table: str | None) -> str:
+    """What a kernel table belongs to; names of resources contain no slash."""
+    return virtual_network if route_table is None else f"{virtual_network}/{route_table}"
+
+
+def number(network: Network, kept: Numbering | None = None) -> Numbering:
+    """Number a network. What `kept` has numbered stays, the order of the scenario decides about the rest.
+
+    Equal scenarios get equal numbers when nothing is kept.
+    """
+    old = kept if kept is not None else Numbering()
+    result = Numbering(next_index=dict(old.next_index))
     taken = {"lo", "all", "default", NO_ADDRESS, NO_ROUTE}
-    index = 4  # 1 is lo, 2 and 3 are the sinks
+    taken |= {old.port[name] for name in old.port if name in network.nics}
+    for links in (old.edge_link, old.platform_link):
+        taken |= {links[name] for name in links if name in network.virtualNetworks}
+    keys = dict.fromkeys(table_key(name, None) for name in network.virtualNetworks)
+    keys |= dict.fromkeys(table_key(s.virtualNetwork, s.routeTable) for s in network.subnets() if s.routeTable)
+    result.vnet = _numbers(network.virtualNetworks, old.vnet)
+    result.table = _numbers(keys, old.table)
     for name in network.virtualNetworks:
-        result.vnet[name] = len(result.vnet) + 1
-        result.table[name, None] = len(result.table) + 1
-        for links, prefix in ((result.edge_link, "e-"), (result.platform_link, "s-")):
-            links[name] = interface_name(prefix + name, taken)
-            result.port_index[links[name]] = index
-            index += 1
-        result.edge_index[name] = len(result.edge_index) + 3
-    for nic in network.nics.values():
-        result.port[nic.name] = interface_name(nic.name, taken)
-        result.port_index[result.port[nic.name]] = index
-        index += 1
-    for subnet in network.subnets():
-        if subnet.routeTable is not None:
-            result.table.setdefault((subnet.virtualNetwork, subnet.routeTable), len(result.table) + 1)
+        for links, before, prefix in (
+            (result.edge_link, old.edge_link, "e-"),
+            (result.platform_link, old.platform_link, "s-"),
+        ):
+            links[name] = before[name] if name in before else interface_name(prefix + name, taken)
+            result.port_index[links[name]] = old.port_index[links[name]] if name in before else result._index(FABRIC)
+        result.edge_index[name] = old.edge_index[name] if name in old.edge_index else result._index(EDGE)
+    for nic in network.nics:
+        port = result.port[nic] = old.port[nic] if nic in old.port else interface_name(nic, taken)
+        result.port_index[port] = old.port_index[port] if nic in old.port else result._index(FABRIC)
+    names = {"lo", "edge"} | {old.host[name] for name in old.host if name in network.hosts}
+    for name in network.hosts:
+        result.host[name] = old.host[name] if name in old.host else interface_name(name, names)
+        result.host_index[name] = old.host_index[name] if name in old.host else result._index(INTERNET)
     return result
+
+
+def _numbers(names: Iterable[str], old: dict[str, int]) -> dict[str, int]:
+    """Numbers from 1: the old ones stay, the rest get the lowest that are free."""
+    names = list(names)
+    result = {name: old[name] for name in names if name in old}
+    used = set(result.values())
+    free = (number for number in itertools.count(1) if number not in used)
+    for name in names:
+        if name not in result:
+            result[name] = next(free)
+    return {name: result[name] for name in names}
 
 
 def interface_name(wish: str, taken: set[str]) -> str:

@@ -68,7 +68,9 @@ def compile_tables(network: Network, numbers: Numbering) -> list[Route]:
     """The routes of every table."""
     reachable = {name: list(_reachable(network, name)) for name in network.virtualNetworks}
     routes: list[Route] = []
-    for (virtual_network, route_table), number in numbers.table.items():
+    for owner, number in numbers.table.items():
+        virtual_network, _, written = owner.partition("/")
+        route_table = written or None
         policy = _policy(network, virtual_network, route_table)
         owners = {address: nic for nic, address in reachable[virtual_network]}
         table = TABLE_BASE + number

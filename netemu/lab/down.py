@@ -65,7 +65,7 @@ def _processes(folder: LabFolder) -> tuple[set[tuple[int, int]], dict[int, int]]
         there = {node: where for node, where in there.items() if record.namespaces.get(node) == where[1]}
     identities = set(there.values())
     if record is not None:
-        for process in (*record.programs, *record.daemons):
+        for process in (*record.programs, *record.daemons, *([record.agent] if record.agent else [])):
             if is_alive(process):
                 started[process.pid] = process.started
                 where = processes.namespace_of(process.pid)

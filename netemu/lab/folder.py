@@ -2,10 +2,13 @@
 
     <lab>/lab.json       the record: what this is, and how far it got
     <lab>/scenario.yaml  the scenario as it was read
+    <lab>/kept.json      addresses and numbers that stay when the scenario changes
+    <lab>/applied        the rulesets as they were loaded last
     <lab>/netns/<node>   the namespaces, bind-mounted
     <lab>/etc/<node>/    resolv.conf, hosts and hostname of a machine
     <lab>/logs/<name>    output of `run:` programs
     <lab>/daemons/       configuration of the lab's own daemons
+    <lab>/events.jsonl   what has happened by itself
 
 A namespace or a mount below this folder is netemu's; a name elsewhere is netemu's when it is a symbolic link into it.
 Removing the lab is one umount, and nothing of it outlives a reboot.
@@ -28,11 +31,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from netemu.azure.allocation import Given
+from netemu.compile.numbering import Numbering
 from netemu.errors import PersonError, SystemRefusal
 from netemu.linux import namespaces as ns
+from netemu.linux.state import Applied
 
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+", re.ASCII)
 LOCK = ".netemu-lock"
@@ -51,9 +57,14 @@ class ProcessRecord(Struct, frozen=True):
 
     machine: str
     name: str
-    command: str
+    argv: tuple[str, ...]
     pid: int
     started: int
+
+    @property
+    def command(self) -> str:
+        """The command line, for a person."""
+        return " ".join(self.argv)
 
 
 class Record(Struct):
@@ -68,7 +79,7 @@ class Record(Struct):
     digest: str
     """Of the scenario and of netemu's version: equal digests, equal labs."""
     state: str
-    """`building` or `running`."""
+    """`building`, `changing` or `running`."""
     created: float
     machines: list[str] = []
     hosts: list[str] = []
@@ -78,6 +89,14 @@ class Record(Struct):
     """The nodes that have files for /etc."""
     programs: list[ProcessRecord] = []
     daemons: list[ProcessRecord] = []
+    agent: ProcessRecord | None = None
+
+
+class Kept(Struct, frozen=True):
+    """kept.json: what a lab has chosen by itself, so that the next version of its scenario chooses the same."""
+
+    given: Given = Given()
+    numbering: Numbering | None = None
 
 
 def base() -> Path:
@@ -171,9 +190,42 @@ class LabFolder:
 
     def write(self, record: Record) -> None:
         """Write the record, all of it or nothing."""
-        draft = self.path / "lab.json.new"
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
-        draft.rename(self.path / "lab.json")
+        self._replace("lab.json", msgspec.json.format(msgspec.json.encode(record)))
+
+    def kept(self) -> Kept:
+        """What the lab has chosen; nothing when there is no such lab."""
+        try:
+            content = (self.path / "kept.json").read_bytes()
+            return msgspec.json.decode(content, type=Kept, dec_hook=lambda kind, text: kind(text))
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return Kept()
+
+    def keep(self, kept: Kept) -> None:
+        """Write what the lab has chosen, if it is something new."""
+        if kept != self.kept():
+            self._replace("kept.json", msgspec.json.encode(kept, enc_hook=str))
+
+    def applied(self) -> Applied:
+        """The rulesets as they were loaded last; what is not known is compared with the kernel object by object."""
+        try:
+            return msgspec.msgpack.decode((self.path / "applied").read_bytes(), type=Applied)
+        except (OSError, msgspec.MsgspecError):
+            return Applied()
+
+    def write_applied(self, applied: Applied) -> None:
+        """Write which rulesets are loaded."""
+        self._replace("applied", msgspec.msgpack.encode(applied))
+
+    def write_scenario(self, text: bytes) -> None:
+        """Keep the scenario's text, if it is another one than before."""
+        if not self.scenario.is_file() or self.scenario.read_bytes() != text:
+            self._replace(self.scenario.name, text)
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing."""
+        draft = self.path / f"{name}.new"
+        draft.write_bytes(content)
+        draft.rename(self.path / name)
 
 
 class Lock:
@@ -213,6 +265,12 @@ class Lock:
                     return descriptor
             except BlockingIOError:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip() or "another one"
+                agent = record.agent if (record := self.folder.read()) is not None else None
+                if agent is not None and str(agent.pid) == holder:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # it starts a daemon again: a matter of milliseconds
+                    if self._is_still(descriptor):
+                        return descriptor
+                    continue
                 os.close(descriptor)
                 raise SystemRefusal(
                     f"lab {self.folder.name} is being changed by process {holder}; try again when it has ended"

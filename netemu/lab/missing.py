@@ -44,7 +44,8 @@ def missing(folder: LabFolder, record: Record | None) -> Missing:
               if path not in published]  # fmt: skip
     files = [folder.scenario, *(folder.etc / node for node in record.with_files)]
     parts += [f"{path} is not there" for path in files if not path.exists()]
-    return Missing(parts, _ended(record.programs), _ended(record.daemons))
+    agents = [record.agent] if record.agent is not None else []
+    return Missing(parts, _ended(record.programs), _ended([*record.daemons, *agents]))
 
 
 def _ended(records: list[ProcessRecord]) -> list[ProcessRecord]:

@@ -70,6 +70,15 @@ def published(folder: LabFolder) -> Iterator[Path]:
                     yield path
 
 
+def unpublish(folder: LabFolder, node: str) -> None:
+    """Remove the names of one node."""
+    with _alone():
+        for directory in (NETNS, ETC_NETNS):
+            path = directory / f"{folder.name}.{node}"
+            if _is_ours(folder, path):
+                path.unlink()
+
+
 def withdraw(folder: LabFolder) -> None:
     """Remove a lab's names, and the directories themselves if netemu made them and nobody else uses them."""
     with _alone():

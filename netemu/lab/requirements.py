@@ -9,14 +9,19 @@ from netemu.errors import SystemRefusal
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 
 
-def require_root(command: str) -> None:
-    """Refuse without the rights to make namespaces and mounts."""
+def has_root() -> bool:
+    """Have we the rights to make and enter namespaces and mounts?"""
     capabilities = 0
     with open("/proc/self/status", encoding="ascii") as status:
         for line in status:
             if line.startswith("CapEff:"):
                 capabilities = int(line.split()[1], 16)
-    if not capabilities >> CAP_SYS_ADMIN & 1 or not capabilities >> CAP_NET_ADMIN & 1:
+    return bool(capabilities >> CAP_SYS_ADMIN & 1 and capabilities >> CAP_NET_ADMIN & 1)
+
+
+def require_root(command: str) -> None:
+    """Refuse without those rights."""
+    if not has_root():
         raise SystemRefusal(f"`netemu {command}` makes network namespaces, which needs root; run it with sudo")
 
 

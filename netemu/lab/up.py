@@ -1,4 +1,4 @@
-"""Brings a lab up: all of it, or nothing is left behind."""
+"""Brings a lab up, from nothing or from whatever is there."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from pathlib import Path
 import msgspec
 
 import netemu
-from netemu.azure.network import Network, resolve
+from netemu.azure.network import Network
 from netemu.azure.resources import Scenario
-from netemu.compile.lab import compile_lab
-from netemu.errors import NetemuError, SystemRefusal
+from netemu.errors import NetemuError, PersonError, SystemRefusal
 from netemu.lab import names, start
+from netemu.lab.change import HALF_WAY, Changer
 from netemu.lab.down import remove
-from netemu.lab.folder import RECORD_VERSION, LabFolder, Lock, Record
+from netemu.lab.folder import RECORD_VERSION, Kept, LabFolder, Lock, Record
 from netemu.lab.interrupts import Interrupted, Interrupts
 from netemu.lab.missing import missing
+from netemu.lab.parts import files, part_changes
 from netemu.lab.requirements import require_library, require_root, require_tool
+from netemu.lab.source import Order
+from netemu.lab.survey import Desired, desire, fingerprint, is_there, reconciler, survey
 from netemu.linux.build import Builder, BuildError
-from netemu.linux.state import Lab, Namespace
+from netemu.linux.describe import change_text
+from netemu.linux.state import Applied, Lab, Namespace
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is being done."""
@@ -34,7 +38,7 @@ TOLD = 5
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What `up` did: `built`, `rebuilt`, `repaired` or `unchanged`."""
+    """What `up` did: `built`, `rebuilt`, `changed`, `repaired` or `unchanged`."""
 
     folder: LabFolder
     network: Network
@@ -47,69 +51,108 @@ def digest(scenario: Scenario) -> str:
     return blake2s(content, digest_size=16).hexdigest()
 
 
-def up(
-    scenario: Scenario, source: Path, progress: Progress, tell: Callable[[str], None], content: bytes | None = None
-) -> Outcome:
-    """Bring the lab of a valid scenario up; `source` is the file it came from, `content` its text if a pipe.
+def up(order: Order, progress: Progress, tell: Callable[[str], None]) -> Outcome:
+    """Bring the lab of a valid scenario up.
 
-    A lab that is up as described is left alone. If only programs of it have ended they are started again. One that is
-    half there, or was built from another version of the scenario, is removed first, but not before everything that
-    can be checked beforehand has been. If anything fails or interrupts, what was built is removed again.
+    A lab that is there is held against the scenario and changed where it differs, and nowhere else; one that has lost
+    its core is built anew. When a new lab cannot be built, nothing of it is left behind; when a change cannot be
+    finished, the lab is one that `up` completes and `down` removes.
     """
     require_root("up")
+    scenario = order.scenario
     folder = LabFolder(scenario.name)
-    network = resolve(scenario)
     with Interrupts() as interrupts, Lock(scenario.name):
         require_library()
         folder.refuse_foreign()
         record = folder.read() if folder.is_mounted() else None
-        same = record is not None and record.digest == digest(scenario)
-        gone = missing(folder, record)
-        if same and not gone:
-            _keep(folder, content if content is not None else source.read_bytes())
-            return Outcome(folder, network, "unchanged")
-        lab = compile_lab(network, str(folder.daemons))
-        for namespace in lab.namespaces.values():
-            for daemon in namespace.daemons:
-                require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
-        names.refuse_foreign(folder, lab.namespaces)
-        _raise_file_limit(len(lab.namespaces))
-        interrupts.check("nothing was changed")
-        if record is not None and same and not gone.parts:
-            _tell_all(f"lab {scenario.name} is not whole, starting again what has ended:", gone.texts(), tell)
-            start.again(lab, folder, record, gone)
-            return Outcome(folder, network, "repaired")
+        desired = desire(scenario, folder)
+        if record is not None and is_there(folder, record):
+            did = _change(desired, folder, record, order, progress, tell, interrupts)
+            return Outcome(folder, desired.network, did)
+        _as_planned(order, fingerprint(desired.lab, None))
+        _check(desired.lab, folder, interrupts)
         did = "built"
         if folder.path.exists():
-            if record is not None and record.state == "running" and not same:
-                tell(f"lab {scenario.name} is up in another version; building it anew")
-            else:
-                _tell_all(f"lab {scenario.name} is only half there; building it anew:", gone.texts(), tell)
+            gone = missing(folder, record).texts()
+            _tell_all(f"lab {scenario.name} is only half there; building it anew:", gone, tell)
             remove(folder, tell)
             did = "rebuilt"
         try:
-            _build(lab, network, folder, source, content, progress, interrupts)
+            _build(desired, folder, order, progress, interrupts)
         except BaseException as error:
-            left = _remove_remains(folder)
-            if interrupts.received is not None and isinstance(error, (NetemuError, BuildError, OSError)):
-                raise Interrupted(interrupts.received, left) from error
-            if isinstance(error, BuildError):
-                raise SystemRefusal(f"lab {scenario.name}: {_explained(error)}; {left}") from error
-            if isinstance(error, NetemuError):
-                raise type(error)(f"lab {scenario.name}: {error}; {left}") from error
-            if isinstance(error, OSError):
-                where = f" ({error.filename})" if error.filename else ""
-                raise SystemRefusal(f"lab {scenario.name}: {error.strerror or error}{where}; {left}") from error
+            _give_up(folder.name, error, _remove_remains(folder), interrupts)
             raise
-        return Outcome(folder, network, did)
+        return Outcome(folder, desired.network, did)
 
 
-def _keep(folder: LabFolder, text: bytes) -> None:
-    """Keep the scenario's text when it has changed: what is expected of the same lab may be new."""
-    if folder.scenario.read_bytes() != text:
-        draft = folder.path / "scenario.yaml.new"
-        draft.write_bytes(text)
-        draft.rename(folder.scenario)
+def _check(lab: Lab, folder: LabFolder, interrupts: Interrupts) -> None:
+    """What can be known before anything is touched."""
+    for namespace in lab.namespaces.values():
+        for daemon in namespace.daemons:
+            require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
+    names.refuse_foreign(folder, lab.namespaces)
+    _raise_file_limit(len(lab.namespaces))
+    interrupts.check("nothing was changed")
+
+
+def _change(
+    desired: Desired, folder: LabFolder, record: Record, order: Order,
+    progress: Progress, tell: Callable[[str], None], interrupts: Interrupts,
+) -> str:  # fmt: skip
+    """Lead a lab that is there to what the scenario says."""
+    same = record.digest == digest(desired.network.scenario)
+    if order.fingerprint is None:
+        with reconciler(desired, folder, record) as opened:
+            kernel = opened.changes(thorough=False)
+            if opened.learnt:
+                folder.write_applied(opened.applied)
+        parts = part_changes(desired.lab, folder, record)
+    else:
+        found = survey(desired, folder, record)
+        _as_planned(order, fingerprint(desired.lab, found))
+        kernel, parts = found.kernel, found.parts
+    if same and not kernel and not parts and record.state == "running":
+        folder.write_scenario(order.text)
+        return "unchanged"
+    _check(desired.lab, folder, interrupts)
+    if same:
+        lines = [change_text(change) for change in (*kernel, *parts)]
+        _tell_all(f"lab {folder.name} is not as described, putting it right:", lines, tell)
+    try:
+        Changer(desired, folder, record, interrupts, progress).change(kernel, parts)
+    except BaseException as error:
+        _give_up(folder.name, error, HALF_WAY, interrupts)
+        raise
+    folder.write_scenario(order.text)
+    record.digest, record.state = digest(desired.network.scenario), "running"
+    record.scenario, record.directory = _where(order)
+    folder.write(record)
+    return "repaired" if same else "changed"
+
+
+def _as_planned(order: Order, found: str) -> None:
+    if order.fingerprint is not None and order.fingerprint != found:
+        raise PersonError("the lab or netemu has changed since the plan was made; make a new one with `netemu plan`")
+
+
+def _where(order: Order) -> tuple[str, str]:
+    """Path of the scenario, and where its programs start: beside it, or here when it came by a pipe."""
+    return str(order.source.absolute()), str(Path.cwd() if order.by_pipe else order.source.absolute().parent)
+
+
+def _give_up(name: str, error: BaseException, left: str, interrupts: Interrupts) -> None:
+    """Say in one line what could not be done and how things are now; a bug keeps its traceback."""
+    if isinstance(error, Interrupted):
+        raise Interrupted(interrupts.received or 2, left) from error
+    if interrupts.received is not None and isinstance(error, (NetemuError, BuildError, OSError)):
+        raise Interrupted(interrupts.received, left) from error
+    if isinstance(error, BuildError):
+        raise SystemRefusal(f"lab {name}: {_explained(error)}; {left}") from error
+    if isinstance(error, NetemuError):
+        raise type(error)(f"lab {name}: {error}; {left}") from error
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        raise SystemRefusal(f"lab {name}: {error.strerror or error}{where}; {left}") from error
 
 
 OF_THE_MOMENT = {
@@ -147,17 +190,17 @@ def _remove_remains(folder: LabFolder) -> str:
 
 
 def _build(
-    lab: Lab, network: Network, folder: LabFolder, source: Path, content: bytes | None,
-    progress: Progress, interrupts: Interrupts,
-) -> None:  # fmt: skip
-    text = content if content is not None else source.read_bytes()
+    desired: Desired, folder: LabFolder, order: Order, progress: Progress, interrupts: Interrupts
+) -> None:
+    lab, network = desired.lab, desired.network
+    scenario, directory = _where(order)
     folder.create()
     with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
     record = Record(
         version=RECORD_VERSION,
         name=lab.name,
-        scenario=str(source.absolute()),
-        directory=str(source.absolute().parent if content is None else Path.cwd()),
+        scenario=scenario,
+        directory=directory,
         digest=digest(network.scenario),
         state="building",
         created=time.time(),
@@ -165,8 +208,9 @@ def _build(
         hosts=list(network.hosts),
         with_files=with_files,
     )
+    folder.keep(Kept(network.given(), desired.numbering))
+    folder.write_scenario(order.text)
     folder.write(record)
-    folder.scenario.write_bytes(text)
     for namespace in lab.namespaces.values():
         _write_files(namespace, folder)
     names.publish(folder, lab.namespaces, with_files)
@@ -181,6 +225,8 @@ def _build(
     with Builder(lab, folder.namespaces, step) as builder:
         builder.build()
         record.namespaces = {node: os.fstat(descriptor).st_ino for node, descriptor in builder.descriptors.items()}
+        rulesets = {name: lab.namespaces[name].ruleset for name in builder.generations}
+        folder.write_applied(Applied(rulesets, builder.generations))
     for namespace in lab.namespaces.values():
         for daemon in namespace.daemons:
             interrupts.check()
@@ -190,19 +236,16 @@ def _build(
             interrupts.check()
             record.programs.append(start.program(namespace, program, folder, record))
     interrupts.check()
+    record.agent = start.agent(folder)
     record.state = "running"
     folder.write(record)
 
 
 def _write_files(namespace: Namespace, folder: LabFolder) -> None:
     if namespace.files:
-        directory = folder.etc / namespace.name
-        directory.mkdir()
-        for name, content in namespace.files.items():
-            (directory / name).write_text(content)
-        (directory / "hostname").write_text(f"{namespace.hostname}\n")
-    for name, content in namespace.daemon_files.items():
-        (folder.daemons / name).write_text(content)
+        (folder.etc / namespace.name).mkdir()
+    for path, content in files(namespace, folder):
+        path.write_text(content)
 
 
 def _raise_file_limit(namespaces: int) -> None:

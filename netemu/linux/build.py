@@ -7,17 +7,14 @@ that has far ends is configured when all of them are there.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from netemu.linux import namespaces as ns
 from netemu.linux import nftables, rtnetlink
+from netemu.linux.describe import describe
 from netemu.linux.rtnetlink import Rtnetlink
-from netemu.linux.state import Address, End, Lab, Namespace, Neighbour, Route, Rule, Veth
-
-NETLINK_NETFILTER = 12
+from netemu.linux.state import End, Lab, Namespace, Veth
 
 Step = Callable[[str], None]
 """Called before each step with what it is about; may raise to stop."""
@@ -33,11 +30,17 @@ class BuildError(Exception):
 
 
 class Builder:
-    """Builds a lab's namespaces below a folder (one file each) and keeps their descriptors until `close`."""
+    """Builds a lab's namespaces below a folder (one file each) and keeps their descriptors until `close`.
 
-    def __init__(self, lab: Lab, folder: Path, step: Step) -> None:
+    Those in `there` exist already and are left as they are; pairs may end in them.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, step: Step, there: dict[str, int] | None = None) -> None:
         self.lab, self.folder, self.step = lab, folder, step
-        self.descriptors: dict[str, int] = {}
+        self.descriptors: dict[str, int] = dict(there or {})
+        self.generations: dict[str, int] = {}
+        """Count of nftables transactions after ours, of the namespaces with a ruleset."""
+        self._there = frozenset(self.descriptors)
         self._inherited: dict[str, str] = {}
 
     def __enter__(self) -> Builder:
@@ -50,10 +53,11 @@ class Builder:
     def build(self) -> None:
         """Make every namespace and interface, with its configuration and ruleset."""
         ends = self.lab.ends()
-        for namespace in self.lab.namespaces.values():
+        fresh = [namespace for name, namespace in self.lab.namespaces.items() if name not in self._there]
+        for namespace in fresh:
             self._create(namespace)
         waiting: list[tuple[Namespace, list[End]]] = []
-        for namespace in self.lab.namespaces.values():
+        for namespace in fresh:
             near = [veth for end, veth in ends[namespace.name] if end is veth.near]
             far = [end for end, veth in ends[namespace.name] if end is veth.far]
             self.step(namespace.name)
@@ -109,19 +113,25 @@ class Builder:
                 with ns.entered(descriptor):
                     require_netfilter()
                 nftables.apply(descriptor, namespace.ruleset)
+                self.generations[namespace.name] = nftables.generation(descriptor)
         except OSError as error:
             raise BuildError(namespace.name, "loading the nftables ruleset", error) from error
         with ns.entered(descriptor):
             for name, value in namespace.settings.items():
-                try:
-                    ns.write_sysctl(name, value)
-                except OSError as error:
-                    raise BuildError(namespace.name, f"sysctl net.{name.replace('/', '.')}={value}", error) from error
+                write_setting(namespace.name, name, value)
+
+
+def write_setting(namespace: str, name: str, value: str) -> None:
+    """Write a sysctl of the namespace that the calling thread is in."""
+    try:
+        ns.write_sysctl(name, value)
+    except OSError as error:
+        raise BuildError(namespace, f"sysctl net.{name.replace('/', '.')}={value}", error) from error
 
 
 def require_netfilter() -> None:
     """Raise OSError when a netfilter socket cannot be opened: libnftables would end this process."""
-    socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER).close()
+    nftables.netfilter_socket().close()
 
 
 def _configuration(namespace: Namespace, far: list[End]) -> Iterator[rtnetlink.Message]:
@@ -131,22 +141,3 @@ def _configuration(namespace: Namespace, far: list[End]) -> Iterator[rtnetlink.M
     yield from map(rtnetlink.neighbour, namespace.neighbours)
     yield from map(rtnetlink.route, namespace.routes)
     yield from map(rtnetlink.rule, namespace.rules)
-
-
-def describe(about: object) -> str:
-    """An object of a batch, for a person."""
-    match about:
-        case Veth(near=near, far=far):
-            return f"link {near.name} to {far.namespace}"
-        case End(name=name):
-            return f"raising {name}"
-        case Address(address=address, prefix_length=length):
-            return f"address {IPv4Address(address)}/{length}"
-        case Route(destination=destination, prefix_length=length, table=table):
-            return f"route {IPv4Address(destination)}/{length} in table {table}"
-        case Neighbour(address=address):
-            return f"neighbour {IPv4Address(address)}"
-        case Rule(table=table):
-            return f"rule for table {table}"
-        case _:
-            return str(about)

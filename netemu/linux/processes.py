@@ -23,8 +23,12 @@ class Surroundings(Struct, frozen=True):
     """What a program finds around it: the namespace, the host name, and the files that lie over /etc."""
 
     namespace: Path
-    hostname: str | None
-    etc: Path | None
+    hostname: str | None = None
+    etc: Path | None = None
+    ignored: tuple[int, ...] = ()
+    """Signals that are ignored until the program says otherwise: they may come before it can."""
+    own_mounts: bool = True
+    """Whether it has a mount namespace of its own: without one it sees what is mounted later."""
 
 
 class StartError(OSError):
@@ -36,6 +40,8 @@ def enter(surroundings: Surroundings) -> None:
     descriptor = os.open(surroundings.namespace, os.O_RDONLY | os.O_CLOEXEC)
     ns.setns(descriptor, ns.CLONE_NEWNET)
     os.close(descriptor)
+    if not surroundings.own_mounts:
+        return
     ns.unshare(ns.CLONE_NEWNS | ns.CLONE_NEWUTS)
     ns.mount(None, "/", None, ns.MS_REC | ns.MS_SLAVE)
     if surroundings.hostname is not None:
@@ -102,6 +108,8 @@ def _become(
     try:
         os.setsid()
         default_signals()
+        for number in surroundings.ignored:
+            signal.signal(number, signal.SIG_IGN)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         null = os.open("/dev/null", os.O_RDONLY)
         enter(surroundings)
@@ -119,7 +127,7 @@ def _become(
         os._exit(127)
 
 
-def run_daemon(argv: tuple[str, ...], namespace: int | Path, cwd: Path) -> None:
+def run_daemon(argv: tuple[str, ...], namespace: int | Path, cwd: Path, extra: Mapping[str, str]) -> None:
     """Start a daemon inside a namespace and return when it has put itself in the background, ready to serve.
 
     Raises StartError with the daemon's own words when it cannot start.
@@ -128,7 +136,9 @@ def run_daemon(argv: tuple[str, ...], namespace: int | Path, cwd: Path) -> None:
 
     with ns.entered(namespace):
         try:
-            done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            done = subprocess.run(
+                argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False, env={**os.environ, **extra}
+            )
         except OSError as error:
             raise StartError(error.errno, error.strerror) from error
     if done.returncode != 0:
@@ -163,6 +173,16 @@ def inside(identities: set[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, i
             yield int(entry), found
 
 
+def environment(pid: int) -> dict[str, str]:
+    """What a process was started with; nothing when it is gone."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environ:
+            pairs = (entry.partition(b"=") for entry in environ.read().split(b"\0") if entry)
+            return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+    except OSError:
+        return {}
+
+
 def start_time(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; with the id it names a process for ever. None when gone."""
     try:
@@ -171,6 +191,34 @@ def start_time(pid: int) -> int | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def session(leader: int) -> dict[int, int]:
+    """The processes of a session, by id, with their start times: a program that we started, and what it has begun."""
+    result = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if os.getsid(int(entry)) != leader:
+                continue
+        except OSError:
+            continue
+        started = start_time(int(entry))
+        if started is not None:
+            result[int(entry)] = started
+    return result
+
+
+def signal_one(pid: int, started: int, number: int) -> None:
+    """Send a signal to the very process that started then; nothing happens when it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            if start_time(pid) == started:
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
 
 
 def command_line(pid: int) -> str:

@@ -14,29 +14,39 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
 from netemu.linux.state import Address, End, Neighbour, Route, Rule, Veth
 
 RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWRULE, RTM_SETNEIGHTBL = 16, 20, 24, 28, 32, 67
-NLM_F_REQUEST, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x200, 0x400
-NLMSG_ERROR = 2
+RTM_DELLINK, RTM_DELADDR, RTM_DELROUTE, RTM_DELNEIGH, RTM_DELRULE = 17, 21, 25, 29, 33
+NLM_F_REQUEST, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x300, 0x100, 0x200, 0x400
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 NLMSGERR_ATTR_MSG = 1
 
 IFF_UP, IFF_NOARP = 0x1, 0x80
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_NET_NS_FD = 1, 3, 18, 26, 28
-IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 31, 32
+IFLA_GROUP, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 27, 31, 32
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER, IFLA_INET_CONF = 1, 2, 1, 1
 IPV4_DEVCONF_PROXY_ARP, IPV4_DEVCONF_SEND_REDIRECTS, IPV4_DEVCONF_RP_FILTER = 3, 6, 8
-IFA_ADDRESS, IFA_LOCAL = 1, 2
+IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
-RTNH_F_ONLINK, RTPROT_STATIC, RTN_UNICAST, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 4, 4, 1, 0, 253
-NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
+RTNH_F_ONLINK, RTN_UNICAST, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 4, 1, 0, 253
+NDA_DST, NDA_LLADDR, NDA_PROTOCOL, NUD_PERMANENT = 1, 2, 12, 0x80
 NDTA_NAME, NDTA_PARMS, NDTPA_IFINDEX, NDTPA_PROXY_DELAY = 1, 6, 1, 13
-FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FR_ACT_TO_TBL = 6, 10, 15, 16, 1
+FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FRA_PROTOCOL, FR_ACT_TO_TBL = 6, 10, 15, 16, 21, 1
+
+OURS = 78
+"""The origin ("proto") of every route, rule, address and neighbour that netemu makes; nobody else's in rt_protos. What
+says `proto 78` is ours, also after a crash; everything else inside a namespace of ours is somebody else's."""
+GROUP = 0x6E65746D
+"""The group of every interface that netemu makes, to the same end ("netm")."""
+
+DATAGRAM = 262_144
+"""Longest answer of a dump: the kernel makes them 32 KiB long at most."""
 
 BATCH = 60_000
 """Bytes in one send(): below the default socket buffer of every kernel."""
@@ -44,6 +54,7 @@ BATCH = 60_000
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 _header = struct.Struct("=IHHII").pack
 _attribute_header = struct.Struct("=HH").pack
+_length_and_kind = struct.Struct("=IH").unpack_from
 _ifinfomsg = struct.Struct("=BxHiII").pack
 _ifaddrmsg = struct.Struct("=BBBBi").pack
 _rtmsg = struct.Struct("=BBBBBBBBI").pack
@@ -77,6 +88,8 @@ def _attribute(kind: int, data: bytes) -> bytes:
 
 _ONE_QUEUE = _attribute(IFLA_NUM_TX_QUEUES, _u32(1)) + _attribute(IFLA_NUM_RX_QUEUES, _u32(1))
 """More queues than one make the kernel wait for an RCU grace period under the global lock for every veth."""
+_LINK = _ONE_QUEUE + _attribute(IFLA_GROUP, _u32(GROUP))
+_PROTO = {kind: _attribute(kind, bytes((OURS,))) for kind in (IFA_PROTO, NDA_PROTOCOL, FRA_PROTOCOL)}
 
 
 def veth(pair: Veth, far_namespace: int) -> Message:
@@ -86,7 +99,7 @@ def veth(pair: Veth, far_namespace: int) -> Message:
     """
 
     def end(side: End) -> bytes:
-        return _attribute(IFLA_IFNAME, side.name.encode() + b"\0") + _attribute(IFLA_ADDRESS, side.mac) + _ONE_QUEUE
+        return _attribute(IFLA_IFNAME, side.name.encode() + b"\0") + _attribute(IFLA_ADDRESS, side.mac) + _LINK
 
     peer = _ifinfomsg(0, 0, pair.far.index, 0, 0) + end(pair.far) + _attribute(IFLA_NET_NS_FD, _u32(far_namespace))
     info = _attribute(IFLA_INFO_KIND, b"veth") + _attribute(IFLA_INFO_DATA, _attribute(VETH_INFO_PEER, peer))
@@ -125,29 +138,39 @@ def raise_link(end: End) -> Iterable[Message]:
         yield Message(RTM_SETNEIGHTBL, 0, body + _attribute(NDTA_PARMS, parameters), end)
 
 
-def address(item: Address) -> Message:
-    """Add an address."""
+def unlink(index: int, about: object) -> Message:
+    """Remove an interface, and with it its other end."""
+    return Message(RTM_DELLINK, 0, _ifinfomsg(0, 0, index, 0, 0), about)
+
+
+def _address(item: Address) -> bytes:
     packed = _be32(item.address)
-    body = (
+    return (
         _ifaddrmsg(socket.AF_INET, item.prefix_length, 0, 0, item.index)
         + _attribute(IFA_LOCAL, packed)
         + _attribute(IFA_ADDRESS, packed)
     )
-    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body, item)
 
 
-def route(item: Route) -> Message:
-    """Add a route."""
-    scope = RT_SCOPE_LINK if item.gateway is None else RT_SCOPE_UNIVERSE
-    small = item.table if item.table < 256 else 0
+def address(item: Address) -> Message:
+    """Add an address."""
+    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, _address(item) + _PROTO[IFA_PROTO], item)
+
+
+def no_address(item: Address) -> Message:
+    """Remove an address."""
+    return Message(RTM_DELADDR, 0, _address(item), item)
+
+
+def _route(item: Route) -> bytes:
     body = _rtmsg(
         socket.AF_INET,
         item.prefix_length,
         0,
         0,
-        small,
-        RTPROT_STATIC,
-        scope,
+        item.table if item.table < 256 else 0,
+        OURS,
+        RT_SCOPE_LINK if item.gateway is None else RT_SCOPE_UNIVERSE,
         RTN_UNICAST,
         RTNH_F_ONLINK if item.onlink else 0,
     )
@@ -157,29 +180,55 @@ def route(item: Route) -> Message:
         body += _attribute(RTA_DST, _be32(item.destination))
     if item.gateway is not None:
         body += _attribute(RTA_GATEWAY, _be32(item.gateway))
-    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body + _attribute(RTA_OIF, _u32(item.index)), item)
+    return body + _attribute(RTA_OIF, _u32(item.index))
 
 
-def rule(item: Rule) -> Message:
-    """Add a policy routing rule."""
-    body = (
+def route(item: Route, replace: bool = False) -> Message:
+    """Add a route, or put it in the place of the one with the same destination: no packet finds none."""
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL), _route(item), item)
+
+
+def no_route(item: Route) -> Message:
+    """Remove a route of ours."""
+    return Message(RTM_DELROUTE, 0, _route(item), item)
+
+
+def _rule(item: Rule) -> bytes:
+    return (
         struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, FR_ACT_TO_TBL, 0)
         + _attribute(FRA_PRIORITY, _u32(item.priority))
         + _attribute(FRA_FWMARK, _u32(item.mark))
         + _attribute(FRA_FWMASK, _u32(item.mask))
         + _attribute(FRA_TABLE, _u32(item.table))
+        + _PROTO[FRA_PROTOCOL]
     )
-    return Message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, body, item)
 
 
-def neighbour(item: Neighbour) -> Message:
-    """Add a permanent neighbour."""
+def rule(item: Rule) -> Message:
+    """Add a policy routing rule."""
+    return Message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, _rule(item), item)
+
+
+def no_rule(item: Rule) -> Message:
+    """Remove a policy routing rule of ours."""
+    return Message(RTM_DELRULE, 0, _rule(item), item)
+
+
+def neighbour(item: Neighbour, replace: bool = False) -> Message:
+    """Add a permanent neighbour, or make what the kernel knows about that address permanent."""
     body = (
         _ndmsg(socket.AF_INET, item.index, NUD_PERMANENT, 0, 0)
         + _attribute(NDA_DST, _be32(item.address))
         + _attribute(NDA_LLADDR, item.mac)
+        + _PROTO[NDA_PROTOCOL]
     )
-    return Message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, body, item)
+    return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL), body, item)
+
+
+def no_neighbour(item: Neighbour) -> Message:
+    """Remove a neighbour."""
+    body = _ndmsg(socket.AF_INET, item.index, 0, 0, 0) + _attribute(NDA_DST, _be32(item.address))
+    return Message(RTM_DELNEIGH, 0, body, item)
 
 
 class Rtnetlink:
@@ -214,6 +263,22 @@ class Rtnetlink:
                 batch, parts, size = [], [], 0
         if batch:
             self._flush(batch, parts)
+
+    def dump(self, kind: int, body: bytes) -> Iterator[tuple[bytes, int, int]]:
+        """Ask for every object of a kind (RTM_GET…); yields each message's datagram, and where in it its body is."""
+        self._socket.send(_header(16 + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body)
+        while True:
+            answer = self._socket.recv(DATAGRAM)
+            offset, end = 0, len(answer)
+            while offset < end:
+                length, what = _length_and_kind(answer, offset)
+                if what == NLMSG_DONE:
+                    return
+                if what == NLMSG_ERROR:
+                    (code,) = struct.unpack_from("=i", answer, offset + 16)
+                    raise RtnetlinkError(-code, "", f"asking for objects of kind {kind}")
+                yield answer, offset + 16, offset + length
+                offset += length + 3 & ~3
 
     def _flush(self, batch: list[Message], parts: list[bytes]) -> None:
         self._socket.send(b"".join(parts))

@@ -111,3 +111,10 @@ class Lab(Struct):
             result[veth.near.namespace].append((veth.near, veth))
             result[veth.far.namespace].append((veth.far, veth))
         return result
+
+
+class Applied(Struct):
+    """What was last loaded into nftables: text and the kernel's count of transactions thereafter, by namespace."""
+
+    rulesets: dict[str, str] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from scapy.packet import Packet
 from netemu.azure.network import Network
 from netemu.lab.down import down
 from netemu.lab.folder import LabFolder
+from netemu.lab.source import Order
 from netemu.lab.up import up
 from netemu.linux import nftables
 from netemu.linux.namespaces import entered
@@ -130,14 +131,20 @@ class Lab:
     """A lab that is up."""
 
     def __init__(self, text: str, name: str, directory: Path) -> None:
-        source = directory / f"{name}.yaml"
-        source.write_text(f"name: {name}\n{text}")
-        scenario = read_text(source.read_text(), str(source))
-        outcome = up(scenario, source, lambda *_: None, lambda _: None)
         self.name = name
-        self.folder: LabFolder = outcome.folder
-        self.network: Network = outcome.network
+        self.source = directory / f"{name}.yaml"
+        self.folder: LabFolder
+        self.network: Network
+        self.up(text)
         self._ports = random.Random(name).sample(range(20000, 60000), 20000)
+
+    def up(self, text: str) -> str:
+        """Bring it up, or lead it to another version; what `up` says that it did."""
+        self.source.write_text(f"name: {self.name}\n{text}")
+        scenario = read_text(self.source.read_text(), str(self.source))
+        outcome = up(Order(scenario, self.source, self.source.read_bytes()), lambda *_: None, lambda _: None)
+        self.folder, self.network = outcome.folder, outcome.network
+        return outcome.did
 
     def down(self) -> None:
         """Take it down; nothing may be left."""

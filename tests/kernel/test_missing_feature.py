@@ -10,6 +10,7 @@ import pytest
 from netemu.errors import SystemRefusal
 from netemu.lab import doctor
 from netemu.lab.folder import LabFolder
+from netemu.lab.source import Order
 from netemu.lab.up import up
 from netemu.linux import nftables
 from netemu.scenario import read_text
@@ -34,7 +35,7 @@ def test_a_ruleset_that_the_kernel_cannot_have_names_the_missing_feature_and_lea
     file.write_text(f"name: lacking{os.getpid()}\n{TEXT}")
     scenario = read_text(file.read_text(), str(file))
     with pytest.raises(SystemRefusal) as refusal:
-        up(scenario, file, lambda *_: None, lambda _: None)
+        up(Order(scenario, file, file.read_bytes()), lambda *_: None, lambda _: None)
     message = str(refusal.value)
     assert "this kernel lacks nftables: NAT (get it by: " in message
     assert message.endswith("nothing was left behind")

@@ -15,8 +15,8 @@ from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
 from netemu.azure.verdict import Engine, Verdict
 from netemu.lab.down import down
+from netemu.lab.source import read_once
 from netemu.lab.up import up
-from netemu.scenario import read_text
 from netemu.verify.compare import disagreements
 from netemu.verify.observe import Observer
 
@@ -33,7 +33,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, N
     name = f"rnd{os.getpid()}x{request.param}"
     file = tmp_path / "scenario.yaml"
     file.write_text(yaml.safe_dump(random_networks.scenario(request.param, name)))
-    outcome = up(read_text(file.read_text(), str(file)), file, quiet, quiet)
+    outcome = up(read_once(file), quiet, quiet)
     try:
         yield request.param, outcome.network, {n: outcome.folder.namespace(n) for n in outcome.folder.nodes()}
     finally:
@@ -43,7 +43,11 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, N
 def test_every_flow_of_a_random_network_does_what_azures_rules_say(
     lab: tuple[int, Network, dict[str, Path]],
 ) -> None:
-    seed, network, namespaces = lab
+    every_flow_agrees(*lab)
+
+
+def every_flow_agrees(seed: int, network: Network, namespaces: dict[str, Path]) -> None:
+    """Send many flows through a lab, and hold what becomes of each against the verdict."""
     engine = Engine(network)
     wrong = []
     with Observer(network, namespaces) as observer:

@@ -20,9 +20,9 @@ from typing import Any
 from netemu.errors import NetemuError
 from netemu.lab.down import down
 from netemu.lab.folder import LabFolder
+from netemu.lab.source import read_once
 from netemu.lab.up import up
 from netemu.linux import namespaces
-from netemu.scenario import read_scenario
 
 CHANGES = {
     "os.mkdir", "os.symlink", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.fork", "fcntl.flock",
@@ -67,8 +67,7 @@ STEPS = Steps()
 
 def bring_up(file: str) -> None:
     """`up` without words."""
-    path = Path(file)
-    up(read_scenario(path), path, lambda *_: None, lambda _: None)
+    up(read_once(Path(file)), lambda *_: None, lambda _: None)
 
 
 def take_down(name: str) -> None:
@@ -214,7 +213,7 @@ def fail_up(file: str, name: str, error: str, stride: str) -> dict[str, Any]:
 
 def clash(file: str, name: str) -> str:
     """What `up` says when an object that it makes is there already."""
-    from netemu.lab import up as module
+    from netemu.lab import survey as module
 
     def twice(*args: Any) -> Any:
         lab = compile_lab(*args)
@@ -281,7 +280,7 @@ def interrupt_up(file: str, name: str, signal_name: str, stride: str) -> dict[st
 
 def cycles(file: str, times: str) -> dict[str, Any]:
     """Bring a lab up and down in one process, many times; what the process has after the first and the last."""
-    name = read_scenario(file).name
+    name = read_once(Path(file)).scenario.name
     counts = []
     for _ in range(int(times)):
         bring_up(file)

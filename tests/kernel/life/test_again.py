@@ -34,19 +34,20 @@ def test_a_second_up_changes_nothing(host: Host) -> None:
     assert objects(host) == there
 
 
-def test_another_version_is_built_anew_and_says_so(host: Host) -> None:
+def test_another_version_changes_what_differs_and_nothing_else(host: Host) -> None:
     start(host)
-    there = objects(host)
-    done = host.netemu("up", host.write(scenario("lab", MACHINES.replace("5001", "5003"), HOSTS)))
-    assert done.returncode == 0
-    assert "lab lab is up in another version; building it anew" in done.stderr
-    assert objects(host)[1] != there[1]
+    namespaces, _, daemons = objects(host)
+    (visitor,) = host.pids("sleep 5002")
+    file = host.write(scenario("lab", MACHINES.replace("5001", "5003"), HOSTS))
+    assert host.good("up", file) == "lab is up in its new version\n"
     assert host.pids("sleep 5003") and not host.pids("sleep 5001")
+    assert objects(host)[0] == namespaces and objects(host)[2] == daemons and host.pids("sleep 5002") == {visitor}
     host.good("status")
+    assert "nothing to do" in host.good("up", file)
 
 
-@pytest.mark.parametrize(("program", "node"), [("sleep 5001", "a"), ("sleep 5002", "visitor"), ("dnsmasq", "@slb.net")])
-def test_a_program_or_daemon_that_has_ended_is_started_again_and_nothing_else_is_touched(
+@pytest.mark.parametrize(("program", "node"), [("sleep 5001", "a"), ("sleep 5002", "visitor")])
+def test_a_program_that_has_ended_is_started_again_and_nothing_else_is_touched(
     host: Host, program: str, node: str
 ) -> None:
     file = start(host)
@@ -61,7 +62,7 @@ def test_a_program_or_daemon_that_has_ended_is_started_again_and_nothing_else_is
     assert "incomplete" in host.good("ls")
     done = host.netemu("up", file)
     assert done.returncode == 0
-    assert f"in {node} has ended" in done.stderr
+    assert f"+ {node}: program {program!r}" in done.stderr
     assert done.stdout == "lab is up as described again\n"
     after = objects(host)
     assert after[0] == namespaces
@@ -71,6 +72,39 @@ def test_a_program_or_daemon_that_has_ended_is_started_again_and_nothing_else_is
     assert "nothing to do" in host.good("up", file)
     host.good("down")
     assert not host.pids("sleep 500") and not host.pids("dnsmasq")
+
+
+def test_the_agent_starts_a_daemon_that_has_ended_again_and_status_tells(host: Host) -> None:
+    file = start(host)
+    for times in (1, 2):
+        (old,) = host.pids("dnsmasq")
+        host.ok("kill", "-9", str(old))
+        wait_for(lambda old=old: host.pids("dnsmasq") - {old}, "the agent starts it again")
+        events = wait_for(lambda times=times: happened(host, "started", times), "the agent says so")
+        assert [event["subject"] for event in events] == ["dns.net"] * times
+    done = host.netemu("status")
+    assert done.returncode == 0 and "dns.net started" in done.stdout
+    assert "nothing to do" in host.good("up", file)
+
+
+def happened(host: Host, what: str, times: int) -> list[Any] | None:
+    """The events of a kind, when there are that many."""
+    events = [event for event in json.loads(host.netemu("status", "-o", "json").stdout)["events"] if event["what"] == what]
+    return events if len(events) >= times else None
+
+
+def test_a_killed_agent_is_missed_by_status_and_started_again_by_up(host: Host) -> None:
+    file = start(host)
+    (agent,) = host.pids("netemu.agent lab")
+    host.ok("kill", "-9", str(agent))
+    wait_for(lambda: not host.pids("netemu.agent lab"), "it dies")
+    done = host.netemu("status")
+    assert done.returncode == 1 and "agent in @fabric has ended" in done.stdout
+    assert host.good("up", file) == "lab is up as described again\n"
+    assert len(host.pids("netemu.agent lab") - {agent}) == 1
+    host.good("status")
+    host.good("down")
+    assert not host.pids("netemu.agent")
 
 
 DAMAGE = {

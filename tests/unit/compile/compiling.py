@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from netemu.azure.network import Network, resolve
 from netemu.compile.lab import compile_lab
-from netemu.compile.numbering import FABRIC, TABLE_BASE, number
+from netemu.compile.numbering import FABRIC, TABLE_BASE, number, table_key
 from netemu.linux.state import Lab
 from netemu.scenario import read_text
 
@@ -26,7 +26,7 @@ def table(text: str, virtual_network: str, route_table: str | None = None) -> di
     network = network_of(text)
     numbers = number(network)
     names = {index: name for name, index in numbers.port_index.items()} | {2: "nobody", 3: "none"}
-    wanted = TABLE_BASE + numbers.table[virtual_network, route_table]
+    wanted = TABLE_BASE + numbers.table[table_key(virtual_network, route_table)]
     fabric = compile_lab(network, "/f").namespaces[FABRIC]
     return {
         f"{IPv4Address(route.destination)}/{route.prefix_length}": names[route.index]

@@ -13,7 +13,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netemu.linux import rtnetlink
-from netemu.linux.build import describe
+from netemu.linux.describe import describe
 from netemu.linux.rtnetlink import Message
 from netemu.linux.state import Address, End, Neighbour, Route, Rule, Veth
 
@@ -95,7 +95,7 @@ def test_a_router_link_without_arp_is_raised_so() -> None:
         (Address(2, 0x0A000104, 24), "address 10.0.1.4/24"),
         (Route(2, 0x0A000000, 8, 1001), "route 10.0.0.0/8 in table 1001"),
         (Neighbour(2, 0x0A000104, MAC), "neighbour 10.0.1.4"),
-        (Rule(1, 1, 1, 1001), "rule for table 1001"),
+        (Rule(1, 1, 1, 1001), "rule fwmark 0x1/0x1 lookup 1001"),
         ("lo", "lo"),
     ],
 )

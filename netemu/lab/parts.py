@@ -1,0 +1,87 @@
+"""What a lab has besides its namespaces: files, names for other tools, daemons, programs. What of it must change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from netemu.compile.numbering import FABRIC
+from netemu.lab import names
+from netemu.lab.folder import LabFolder, ProcessRecord, Record
+from netemu.lab.missing import is_alive
+from netemu.lab.start import AGENT
+from netemu.linux.difference import Action, Change, File, Thing
+from netemu.linux.state import Lab, Namespace, Program
+
+
+def files(namespace: Namespace, folder: LabFolder) -> Iterator[tuple[Path, str]]:
+    """Every file of a namespace, with its content."""
+    if namespace.files:
+        directory = folder.etc / namespace.name
+        for name, content in namespace.files.items():
+            yield directory / name, content
+        yield directory / "hostname", f"{namespace.hostname}\n"
+    for name, content in namespace.daemon_files.items():
+        yield folder.daemons / name, content
+
+
+def part_changes(lab: Lab, folder: LabFolder, record: Record) -> list[Change]:
+    """What has to be done to the files, names, daemons and programs of a lab that is there."""
+    return [*_files(lab, folder), *_names(lab, folder), *_processes(lab, record, folder), *_agent(record)]
+
+
+def _files(lab: Lab, folder: LabFolder) -> Iterator[Change]:
+    for namespace in lab.namespaces.values():
+        for path, content in files(namespace, folder):
+            there = _content(path)
+            if there != content:
+                yield Change(namespace.name, "+" if there is None else "~", File(str(path)))
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None
+
+
+def _names(lab: Lab, folder: LabFolder) -> Iterator[Change]:
+    with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
+    wanted = set(names.paths(folder, lab.namespaces, with_files))
+    there = set(names.published(folder))
+    for path in sorted(wanted - there):
+        yield Change(path.name.removeprefix(f"{folder.name}."), "+", File(str(path)))
+    for path in sorted(there - wanted):
+        yield Change(path.name.removeprefix(f"{folder.name}."), "-", File(str(path)))
+
+
+def _processes(lab: Lab, record: Record, folder: LabFolder) -> Iterator[Change]:
+    for kind, recorded in (("programs", record.programs), ("daemons", record.daemons)):
+        old = {(process.machine, process.name): process for process in recorded}
+        for namespace in lab.namespaces.values():
+            wanted: list[Program] = getattr(namespace, kind)
+            for program in wanted:
+                yield from _process(namespace, program, old.pop((namespace.name, program.name), None), folder)
+        for process in old.values():
+            yield Change(process.machine, "-", Program(process.name, process.argv))
+
+
+def _agent(record: Record) -> Iterator[Change]:
+    if record.agent is None or not is_alive(record.agent):
+        yield Change(FABRIC, "+", AGENT)
+
+
+def _process(
+    namespace: Namespace, program: Program, process: ProcessRecord | None, folder: LabFolder
+) -> Iterator[Change]:
+    def change(action: Action, before: Thing | None = None) -> Change:
+        return Change(namespace.name, action, program, before)
+
+    if process is None or not is_alive(process):
+        yield change("+")
+    elif process.argv != program.argv:
+        yield change("~", Program(process.name, process.argv))
+    elif program in namespace.daemons and any(
+        _content(folder.daemons / name) != content for name, content in namespace.daemon_files.items()
+    ):
+        yield change("~", program)

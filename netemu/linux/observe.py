@@ -1,0 +1,233 @@
+"""What is in a namespace: read from the kernel, in the words of `state`.
+
+An object is ours when it carries our mark (`rtnetlink.OURS`, `rtnetlink.GROUP`); what others have put there is told
+apart, and what the kernel makes by itself (local routes, learnt neighbours, lo) is nobody's.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+
+from msgspec import Struct, field
+
+from netemu.linux.rtnetlink import (
+    FRA_FWMARK,
+    FRA_FWMASK,
+    FRA_PRIORITY,
+    FRA_PROTOCOL,
+    FRA_TABLE,
+    GROUP,
+    IFA_LOCAL,
+    IFA_PROTO,
+    IFF_NOARP,
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_AF_SPEC,
+    IFLA_GROUP,
+    IFLA_IFNAME,
+    IFLA_INET_CONF,
+    IPV4_DEVCONF_PROXY_ARP,
+    IPV4_DEVCONF_RP_FILTER,
+    IPV4_DEVCONF_SEND_REDIRECTS,
+    NDA_DST,
+    NDA_LLADDR,
+    NDA_PROTOCOL,
+    NUD_PERMANENT,
+    OURS,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_OIF,
+    RTA_TABLE,
+    RTNH_F_ONLINK,
+    Rtnetlink,
+)  # fmt: skip
+from netemu.linux.state import Address, Neighbour, Route, Rule
+
+RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 18, 22, 26, 30, 34
+IFLA_LINK, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 5, 29, 8
+RTPROT_KERNEL, RT_TABLE_LOCAL = 2, 255
+DEFAULT_RULES = {(0, RT_TABLE_LOCAL), (32766, 254), (32767, 253)}
+"""Priority and table of the rules that every namespace has."""
+
+_u16x2 = struct.Struct("=HH").unpack_from
+_u32 = struct.Struct("=I").unpack_from
+_be32 = struct.Struct("!I").unpack_from
+_ifinfomsg = struct.Struct("=BxHiII").unpack_from
+_rtmsg = struct.Struct("=BBBBBBBBI").unpack_from
+_ndmsg = struct.Struct("=BxxxiHBB").unpack_from
+_SKIP_STATISTICS = struct.pack("=HHI", 8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+
+
+class Link(Struct, frozen=True):
+    """An interface."""
+
+    index: int
+    name: str
+    mac: bytes
+    up: bool
+    noarp: bool
+    peer: int
+    """Index of a veth's other end, in its own namespace."""
+    proxy_arp: bool
+    router: bool
+    """Neither filters by reverse path nor sends redirects."""
+    ours: bool
+
+
+class Observed(Struct):
+    """A namespace as it is. Routes by (table, destination, length): there can be one of each."""
+
+    links: dict[int, Link] = field(default_factory=dict)
+    addresses: set[Address] = field(default_factory=set)
+    routes: dict[tuple[int, int, int], Route] = field(default_factory=dict)
+    rules: set[Rule] = field(default_factory=set)
+    neighbours: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """(index, address) to MAC, of the permanent ones."""
+    foreign: list[Link | Address | Route | Rule | Neighbour] = field(default_factory=list)
+    """What somebody else has put there."""
+
+
+def observe(netlink: Rtnetlink, rules: bool = True) -> Observed:
+    """Read the namespace that a socket belongs to; its policy routing rules only when asked to."""
+    found = Observed()
+    _links(netlink, found)
+    _addresses(netlink, found)
+    _routes(netlink, found)
+    _neighbours(netlink, found)
+    if rules:
+        _rules(netlink, found)
+    return found
+
+
+def _attributes(buffer: bytes, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Kind, start and length of the attributes of a message."""
+    while offset + 4 <= end:
+        size, kind = _u16x2(buffer, offset)
+        if size < 4:
+            return
+        yield kind & 0x3FFF, offset + 4, size - 4
+        offset += size + 3 & ~3
+
+
+def _links(netlink: Rtnetlink, found: Observed) -> None:
+    request = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + _SKIP_STATISTICS
+    for buffer, start, end in netlink.dump(RTM_GETLINK, request):
+        _, _, index, flags, _ = _ifinfomsg(buffer, start)
+        name, mac, peer, group, conf = "", b"", 0, 0, None
+        for kind, at, size in _attributes(buffer, start + 16, end):
+            if kind == IFLA_IFNAME:
+                name = buffer[at : at + size - 1].decode(errors="replace")
+            elif kind == IFLA_ADDRESS:
+                mac = buffer[at : at + size]
+            elif kind == IFLA_LINK:
+                (peer,) = _u32(buffer, at)
+            elif kind == IFLA_GROUP:
+                (group,) = _u32(buffer, at)
+            elif kind == IFLA_AF_SPEC:
+                conf = _inet_conf(buffer, at, at + size)
+        if name == "lo":
+            continue
+
+        def on(number: int, conf: int | None = conf, buffer: bytes = buffer) -> bool:
+            return conf is not None and _u32(buffer, conf + 4 * (number - 1))[0] != 0
+
+        link = Link(
+            index, name, mac, bool(flags & IFF_UP), bool(flags & IFF_NOARP), peer, on(IPV4_DEVCONF_PROXY_ARP),
+            not on(IPV4_DEVCONF_RP_FILTER) and not on(IPV4_DEVCONF_SEND_REDIRECTS), group == GROUP,
+        )  # fmt: skip
+        if link.ours:
+            found.links[index] = link
+        else:
+            found.foreign.append(link)
+
+
+def _inet_conf(buffer: bytes, start: int, end: int) -> int | None:
+    """Where the IPv4 settings of an interface lie: one u32 each, in the order of IPV4_DEVCONF_*, from 1."""
+    for family, at, size in _attributes(buffer, start, end):
+        if family == socket.AF_INET:
+            for kind, inner, _ in _attributes(buffer, at, at + size):
+                if kind == IFLA_INET_CONF:
+                    return inner
+    return None
+
+
+def _addresses(netlink: Rtnetlink, found: Observed) -> None:
+    for buffer, start, end in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)):
+        length = buffer[start + 1]
+        (index,) = _u32(buffer, start + 4)
+        address, proto = 0, 0
+        for kind, at, _ in _attributes(buffer, start + 8, end):
+            if kind == IFA_LOCAL:
+                (address,) = _be32(buffer, at)
+            elif kind == IFA_PROTO:
+                proto = buffer[at]
+        item = Address(index, address, length)
+        if proto == OURS:
+            found.addresses.add(item)
+        elif index != 1 or address >> 24 != 127:
+            found.foreign.append(item)
+
+
+def _routes(netlink: Rtnetlink, found: Observed) -> None:
+    for buffer, start, end in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
+        _, length, _, _, table, proto, _, _, flags = _rtmsg(buffer, start)
+        if proto == RTPROT_KERNEL or table == RT_TABLE_LOCAL:
+            continue
+        index, destination, gateway = 0, 0, None
+        for kind, at, _ in _attributes(buffer, start + 12, end):
+            if kind == RTA_OIF:
+                (index,) = _u32(buffer, at)
+            elif kind == RTA_DST:
+                (destination,) = _be32(buffer, at)
+            elif kind == RTA_GATEWAY:
+                (gateway,) = _be32(buffer, at)
+            elif kind == RTA_TABLE:
+                (table,) = _u32(buffer, at)
+        item = Route(index, destination, length, table, gateway, bool(flags & RTNH_F_ONLINK))
+        if proto == OURS:
+            found.routes[table, destination, length] = item
+        else:
+            found.foreign.append(item)
+
+
+def _rules(netlink: Rtnetlink, found: Observed) -> None:
+    for buffer, start, end in netlink.dump(RTM_GETRULE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
+        table = buffer[start + 4]
+        priority, mark, mask, proto = 0, 0, 0, 0
+        for kind, at, _ in _attributes(buffer, start + 12, end):
+            if kind == FRA_PRIORITY:
+                (priority,) = _u32(buffer, at)
+            elif kind == FRA_FWMARK:
+                (mark,) = _u32(buffer, at)
+            elif kind == FRA_FWMASK:
+                (mask,) = _u32(buffer, at)
+            elif kind == FRA_TABLE:
+                (table,) = _u32(buffer, at)
+            elif kind == FRA_PROTOCOL:
+                proto = buffer[at]
+        item = Rule(priority, mark, mask, table)
+        if proto == OURS:
+            found.rules.add(item)
+        elif (priority, table) not in DEFAULT_RULES:
+            found.foreign.append(item)
+
+
+def _neighbours(netlink: Rtnetlink, found: Observed) -> None:
+    for buffer, start, end in netlink.dump(RTM_GETNEIGH, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0)):
+        _, index, state, _, _ = _ndmsg(buffer, start)
+        if not state & NUD_PERMANENT:
+            continue
+        address, mac, proto = 0, b"", 0
+        for kind, at, size in _attributes(buffer, start + 12, end):
+            if kind == NDA_DST:
+                (address,) = _be32(buffer, at)
+            elif kind == NDA_LLADDR:
+                mac = buffer[at : at + size]
+            elif kind == NDA_PROTOCOL:
+                proto = buffer[at]
+        if proto == OURS:
+            found.neighbours[index, address] = mac
+        else:
+            found.foreign.append(Neighbour(index, address, mac))

@@ -1,0 +1,249 @@
+"""Leads the namespaces of a running lab from what they are to what they should be, disturbing nothing else.
+
+What is new comes before what refers to it, what goes goes last: links, addresses, neighbours, routes and rules are
+added, then rulesets change in one transaction each, then the rest is removed. The kernel removes some things by itself
+(the routes of a link that goes, the addresses behind a first address), so reality is read again until it fits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from netemu.linux import namespaces as ns
+from netemu.linux import nftables, rtnetlink
+from netemu.linux.build import Builder, BuildError, Step, require_netfilter, write_setting
+from netemu.linux.describe import describe
+from netemu.linux.difference import Change, RulesetObject, Sysctl, Thing, Whole, differences, unknown
+from netemu.linux.observe import Link, Observed, observe
+from netemu.linux.rtnetlink import Message, Rtnetlink
+from netemu.linux.ruleset import Key, Ruleset, parse, rebuild, transaction
+from netemu.linux.ruleset_check import drift
+from netemu.linux.state import Address, Applied, End, Lab, Namespace, Neighbour, Route, Rule, Veth
+
+PASSES = 4
+"""So often at most reality is read and changed; two are the rule."""
+
+
+class Reconciler:
+    """The namespaces of one lab, in a folder with one file each; `nodes` are those that are there and ours."""
+
+    def __init__(self, lab: Lab, folder: Path, nodes: Iterable[str], applied: Applied) -> None:
+        self.lab, self.folder, self.applied = lab, folder, applied
+        self.foreign: dict[str, list[str]] = {}
+        """What is somebody else's, by namespace, after `changes`."""
+        self.learnt = False
+        """Whether reading has found out more about what is applied than was known."""
+        self.descriptors: dict[str, int] = {}
+        self._ends = lab.ends()
+        self._texts: dict[str, str] = {}
+        for node in nodes:
+            self.descriptors[node] = os.open(folder / node, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Reconciler:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for descriptor in self.descriptors.values():
+            os.close(descriptor)
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def changes(self, thorough: bool = True) -> list[Change]:
+        """Read the kernel and say what has to be done. `thorough` also looks for what is somebody else's."""
+        result = [Change(name, "+", Whole(name)) for name in self.lab.namespaces if name not in self.descriptors]
+        for name, descriptor in self.descriptors.items():
+            namespace = self.lab.namespaces.get(name)
+            if namespace is None:
+                result.append(Change(name, "-", Whole(name)))
+                continue
+            result.extend(self._of(namespace, descriptor, thorough))
+        return [*result, *self._torn(result)]
+
+    def _torn(self, changes: list[Change]) -> Iterator[Change]:
+        """Pairs of which only one end is wrong: the other one goes with it."""
+        going = {(c.namespace, c.thing.index) for c in changes if isinstance(c.thing, Link) and c.action == "-"}
+        made = {(c.namespace, c.thing.near.index) for c in changes if isinstance(c.thing, Veth)}
+        for veth in self.lab.veths if going else ():
+            near, far = (veth.near.namespace, veth.near.index), (veth.far.namespace, veth.far.index)
+            if (near in going or far in going) and near not in made and near[0] in self.descriptors:
+                yield Change(near[0], "+", veth)
+
+    def _of(self, namespace: Namespace, descriptor: int, thorough: bool) -> Iterator[Change]:
+        with ns.entered(descriptor):
+            netlink = Rtnetlink()
+            with netlink:
+                found = observe(netlink, rules=thorough or bool(namespace.rules))
+            yield from differences(namespace, self._ends[namespace.name], found, ns.read_sysctl)
+        self._note_foreign(namespace, found)
+        yield from self._ruleset(namespace, descriptor)
+
+    def _note_foreign(self, namespace: Namespace, found: Observed) -> None:
+        others = unknown(namespace, found)
+        if others:
+            self.foreign[namespace.name] = [describe(thing) for thing in others]
+        else:
+            self.foreign.pop(namespace.name, None)
+
+    def _ruleset(self, namespace: Namespace, descriptor: int) -> Iterator[Change]:
+        """The changes of a ruleset; the transaction that makes them is kept for `apply`."""
+        text = self.applied.rulesets.get(namespace.name, "")
+        self._texts.pop(namespace.name, None)
+        generation = nftables.generation(descriptor) if namespace.ruleset or text else 0
+        seen = self.applied.generations.get(namespace.name)
+        if generation == seen and text == namespace.ruleset:
+            return
+        new = parse(namespace.ruleset)
+        if generation == seen:
+            old, drifted = parse(text), set[Key]()
+        else:
+            drifted, others = drift(descriptor, new, namespace.ruleset)
+            old = Ruleset(list(new.tables), {key: item for key, item in new.objects.items() if key not in drifted})
+            if others:
+                self.foreign.setdefault(namespace.name, []).extend(others)
+            if not drifted:
+                self.applied.rulesets[namespace.name] = namespace.ruleset
+                self.applied.generations[namespace.name] = generation
+                self.learnt = True
+                return
+        self._texts[namespace.name] = transaction(old, new, drifted)
+        for key in dict.fromkeys([*new.objects, *old.objects, *drifted]):
+            thing = RulesetObject(*key)
+            if key not in new.objects:
+                yield Change(namespace.name, "-", thing)
+            elif key in drifted:
+                yield Change(namespace.name, "~", thing)
+            elif key not in old.objects:
+                yield Change(namespace.name, "+", thing)
+            elif old.objects[key] != new.objects[key]:
+                yield Change(namespace.name, "~", thing)
+
+    # ---- changing ----------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: list[Change], step: Step) -> None:
+        """Carry the changes out, except the removal of whole namespaces, and whatever they bring about."""
+        for _ in range(PASSES):
+            todo = [change for change in changes if not (change.action == "-" and isinstance(change.thing, Whole))]
+            if not todo:
+                return
+            self._once(todo, step)
+            changes = self.changes(thorough=False)
+        left = next((c for c in changes if not isinstance(c.thing, Whole)), None)
+        if left is not None:
+            raise BuildError(left.namespace, describe(left.thing), OSError(11, "does not stay as netemu makes it"))
+
+    def _once(self, changes: list[Change], step: Step) -> None:
+        by_namespace: dict[str, list[Change]] = {}
+        for change in changes:
+            by_namespace.setdefault(change.namespace, []).append(change)
+        fresh = {c.namespace for c in changes if c.action == "+" and isinstance(c.thing, Whole)}
+        old = [name for name in by_namespace if name not in fresh]
+        begun = [veth for veth in self.lab.veths if veth.near.namespace in fresh]
+        joined = [change.thing for change in changes if isinstance(change.thing, Veth)]
+        self._unlink([(c.namespace, c.thing.index) for c in changes if isinstance(c.thing, Link) and c.action == "-"])
+        self._unlink([(v.far.namespace, v.far.index) for v in begun if v.far.namespace in self.descriptors])
+        if fresh:
+            self._build(fresh, begun, step)
+        for name in old:
+            pairs = [c.thing for c in by_namespace[name] if isinstance(c.thing, Veth)]
+            self._send(name, [rtnetlink.veth(v, self.descriptors[v.far.namespace]) for v in pairs])
+        raised: dict[str, list[End]] = {}
+        for veth in (*begun, *joined):
+            if veth.far.namespace not in fresh:
+                raised.setdefault(veth.far.namespace, []).append(veth.far)
+        for name in dict.fromkeys([*old, *raised]):
+            step(name)
+            self._send(name, _additions(raised.get(name, []), by_namespace.get(name, [])))
+        for name in old:
+            if name in self._texts:
+                step(name)
+                self._load(self.lab.namespaces[name])
+        for name in old:
+            step(name)
+            self._send(name, _removals(by_namespace[name]))
+            with ns.entered(self.descriptors[name]):
+                for change in by_namespace[name]:
+                    if isinstance(change.thing, Sysctl):
+                        write_setting(name, change.thing.name, change.thing.value)
+
+    def _unlink(self, links: list[tuple[str, int]]) -> None:
+        for name, index in links:
+            with contextlib.suppress(BuildError):  # it is not there, or its other end has taken it along
+                self._send(name, [rtnetlink.unlink(index, name)])
+
+    def _build(self, fresh: set[str], begun: list[Veth], step: Step) -> None:
+        """Make the new namespaces with all pairs that begin in them."""
+        known = {name: item for name, item in self.lab.namespaces.items() if name in fresh or name in self.descriptors}
+        builder = Builder(Lab(self.lab.name, known, begun), self.folder, step, self.descriptors)
+        try:
+            builder.build()
+        finally:
+            self.descriptors = builder.descriptors
+        for name, generation in builder.generations.items():
+            self.applied.rulesets[name] = self.lab.namespaces[name].ruleset
+            self.applied.generations[name] = generation
+
+    def _send(self, name: str, messages: Iterable[Message]) -> None:
+        try:
+            with ns.entered(self.descriptors[name]):
+                netlink = Rtnetlink()
+            with netlink:
+                netlink.send(messages)
+        except rtnetlink.RtnetlinkError as error:
+            raise BuildError(name, describe(error.about), error) from error
+        except OSError as error:
+            raise BuildError(name, "sending its configuration to the kernel", error) from error
+
+    def _load(self, namespace: Namespace) -> None:
+        descriptor = self.descriptors[namespace.name]
+        text = self._texts[namespace.name]
+        try:
+            with ns.entered(descriptor):
+                require_netfilter()
+            if text:
+                try:
+                    nftables.apply(descriptor, text)
+                except nftables.RulesetError:  # somebody has altered types or hooks: nothing less helps
+                    nftables.apply(descriptor, rebuild(Ruleset(), parse(namespace.ruleset)))
+            self.applied.rulesets[namespace.name] = namespace.ruleset
+            self.applied.generations[namespace.name] = nftables.generation(descriptor)
+        except OSError as error:
+            raise BuildError(namespace.name, "changing the nftables ruleset", error) from error
+
+
+def _additions(raised: list[End], changes: list[Change]) -> Iterator[Message]:
+    for end in raised:
+        yield from rtnetlink.raise_link(end)
+    for change in changes:
+        if change.action == "-":
+            continue
+        again = change.action == "~"
+        match change.thing:
+            case End() as end:
+                yield from rtnetlink.raise_link(end)
+            case Address() as address:
+                yield rtnetlink.address(address)
+            case Neighbour() as neighbour:
+                yield rtnetlink.neighbour(neighbour, replace=True)  # the kernel may have learnt it meanwhile
+            case Route() as route:
+                yield rtnetlink.route(route, again)
+            case Rule() as rule:
+                yield rtnetlink.rule(rule)
+
+
+def _removals(changes: Iterable[Change]) -> Iterator[Message]:
+    order: dict[type[Thing], int] = {Rule: 0, Route: 1, Neighbour: 2, Address: 3}
+    for change in sorted(
+        (c for c in changes if c.action == "-" and type(c.thing) in order), key=lambda c: order[type(c.thing)]
+    ):
+        match change.thing:
+            case Rule() as rule:
+                yield rtnetlink.no_rule(rule)
+            case Route() as route:
+                yield rtnetlink.no_route(route)
+            case Neighbour() as neighbour:
+                yield rtnetlink.no_neighbour(neighbour)
+            case Address() as address:
+                yield rtnetlink.no_address(address)
