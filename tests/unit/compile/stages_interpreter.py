@@ -64,6 +64,7 @@ class Ruleset:
                 elements = next(line for line in lines if line.startswith("elements = "))
                 self.tables[name] = _elements(elements.removeprefix("elements = { ").removesuffix(" }"))
                 ordered = sorted(self.tables[name])
+                assert "flags interval" in lines or all(first == last for first, last, _ in ordered)
                 assert all(a[1] < b[0] for a, b in pairwise(ordered)), "nftables wants no overlap"
 
     def decide(self, chain: str, packet: Packet) -> tuple[bool, str | None]:
