@@ -108,7 +108,7 @@ def _point(folder: LabFolder, machine: str, nic: str, linktypes: dict[str, int])
         network = network_of(folder.name)
     except NetemuError:
         network = None  # of a broken lab: its interfaces are there under their own names
-    names = _scenario_names(network, machine) if network is not None else {}
+    names = _scenario_names(network, machine, folder) if network is not None else {}
     names = {interface: name for interface, name in names.items() if interface in linktypes}
     if not nic:
         if not linktypes:
@@ -123,12 +123,12 @@ def _point(folder: LabFolder, machine: str, nic: str, linktypes: dict[str, int])
     return Point(folder.name, machine, {chosen: linktypes[chosen]}, names)
 
 
-def _scenario_names(network: Network, machine: str) -> dict[str, str]:
+def _scenario_names(network: Network, machine: str, folder: LabFolder) -> dict[str, str]:
     """Interface in the node to what the scenario calls it."""
     if machine in network.machines:
         return {f"eth{nic.index}": nic.name for nic in network.machines[machine].nics}
     if machine == FABRIC:
-        return {port: nic for nic, port in number(network).port.items()}
+        return {port: nic for nic, port in number(network, folder.kept().numbering).port.items()}
     return {}
 
 

@@ -28,6 +28,7 @@ from netemu.lab.source import Order
 from netemu.lab.survey import Desired, desire, fingerprint, is_there, reconciler, survey
 from netemu.linux.build import Builder, BuildError
 from netemu.linux.describe import change_text
+from netemu.linux.difference import Change
 from netemu.linux.state import Applied, Lab, Namespace
 
 Progress = Callable[[int, int, str], None]
@@ -101,33 +102,41 @@ def _change(
 ) -> str:  # fmt: skip
     """Lead a lab that is there to what the scenario says."""
     same = record.digest == digest(desired.network.scenario)
-    if order.fingerprint is None:
-        with reconciler(desired, folder, record) as opened:
-            kernel = opened.changes(thorough=False)
-            if opened.learnt:
-                folder.write_applied(opened.applied)
-        parts = part_changes(desired.lab, folder, record)
-    else:
-        found = survey(desired, folder, record)
-        _as_planned(order, fingerprint(desired.lab, found))
-        kernel, parts = found.kernel, found.parts
-    if same and not kernel and not parts and record.state == "running":
-        folder.write_scenario(order.text)
-        return "unchanged"
+    try:
+        kernel, parts = _read(desired, folder, record, order)
+        if same and not kernel and not parts and record.state == "running":
+            folder.write_scenario(order.text)
+            return "unchanged"
+    except (OSError, BuildError) as error:
+        _give_up(folder.name, error, "nothing was changed", interrupts)
+        raise
     _check(desired.lab, folder, interrupts)
     if same:
         lines = [change_text(change) for change in (*kernel, *parts)]
         _tell_all(f"lab {folder.name} is not as described, putting it right:", lines, tell)
     try:
         Changer(desired, folder, record, interrupts, progress).change(kernel, parts)
+        folder.write_scenario(order.text)
+        record.digest, record.state = digest(desired.network.scenario), "running"
+        record.scenario, record.directory = _where(order)
+        folder.write(record)
     except BaseException as error:
         _give_up(folder.name, error, HALF_WAY, interrupts)
         raise
-    folder.write_scenario(order.text)
-    record.digest, record.state = digest(desired.network.scenario), "running"
-    record.scenario, record.directory = _where(order)
-    folder.write(record)
     return "repaired" if same else "changed"
+
+
+def _read(desired: Desired, folder: LabFolder, record: Record, order: Order) -> tuple[list[Change], list[Change]]:
+    """What differs: in the kernel, and in files and programs. A plan has to be exactly that."""
+    if order.fingerprint is not None:
+        found = survey(desired, folder, record)
+        _as_planned(order, fingerprint(desired.lab, found))
+        return found.kernel, found.parts
+    with reconciler(desired, folder, record) as opened:
+        kernel = opened.changes(thorough=False)
+        if opened.learnt:
+            folder.write_applied(opened.applied)
+    return kernel, part_changes(desired.lab, folder, record)
 
 
 def _as_planned(order: Order, found: str) -> None:

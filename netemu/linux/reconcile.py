@@ -8,8 +8,9 @@ added, then rulesets change in one transaction each, then the rest is removed. T
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from netemu.linux import namespaces as ns
@@ -22,6 +23,10 @@ from netemu.linux.rtnetlink import Message, Rtnetlink
 from netemu.linux.ruleset import Key, Ruleset, parse, rebuild, transaction
 from netemu.linux.ruleset_check import drift
 from netemu.linux.state import Address, Applied, End, Lab, Namespace, Neighbour, Route, Rule, Veth
+
+GONE = (errno.ENODEV, errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT)
+"""What the kernel says of something that is to be removed and has gone by itself: with its link, with its first
+address."""
 
 PASSES = 4
 """So often at most reality is read and changed; two are the rule."""
@@ -162,7 +167,7 @@ class Reconciler:
                 self._load(self.lab.namespaces[name])
         for name in old:
             step(name)
-            self._send(name, _removals(by_namespace[name]))
+            self._send(name, _removals(by_namespace[name]), GONE)
             with ns.entered(self.descriptors[name]):
                 for change in by_namespace[name]:
                     if isinstance(change.thing, Sysctl):
@@ -185,12 +190,12 @@ class Reconciler:
             self.applied.rulesets[name] = self.lab.namespaces[name].ruleset
             self.applied.generations[name] = generation
 
-    def _send(self, name: str, messages: Iterable[Message]) -> None:
+    def _send(self, name: str, messages: Iterable[Message], tolerated: Collection[int] = ()) -> None:
         try:
             with ns.entered(self.descriptors[name]):
                 netlink = Rtnetlink()
             with netlink:
-                netlink.send(messages)
+                netlink.send(messages, tolerated)
         except rtnetlink.RtnetlinkError as error:
             raise BuildError(name, describe(error.about), error) from error
         except OSError as error:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -245,8 +245,11 @@ class Rtnetlink:
     def __exit__(self, *exception: object) -> None:
         self._socket.close()
 
-    def send(self, messages: Iterable[Message]) -> None:
-        """Carry out the messages in order. Raises RtnetlinkError for the first that the kernel refused."""
+    def send(self, messages: Iterable[Message], tolerated: Collection[int] = ()) -> None:
+        """Carry out the messages in order. Raises RtnetlinkError for the first that the kernel refused.
+
+        Errors whose numbers are `tolerated` do not count; the messages behind one are carried out all the same.
+        """
         batch: list[Message] = []
         parts: list[bytes] = []
         size = 0
@@ -259,10 +262,10 @@ class Rtnetlink:
             parts.append(part)
             size += len(part)
             if size >= BATCH:
-                self._flush(batch, parts)
+                self._flush(batch, parts, tolerated)
                 batch, parts, size = [], [], 0
         if batch:
-            self._flush(batch, parts)
+            self._flush(batch, parts, tolerated)
 
     def dump(self, kind: int, body: bytes) -> Iterator[tuple[bytes, int, int]]:
         """Ask for every object of a kind (RTM_GET…); yields each message's datagram, and where in it its body is."""
@@ -280,17 +283,19 @@ class Rtnetlink:
                 yield answer, offset + 16, offset + length
                 offset += length + 3 & ~3
 
-    def _flush(self, batch: list[Message], parts: list[bytes]) -> None:
+    def _flush(self, batch: list[Message], parts: list[bytes], tolerated: Collection[int]) -> None:
         self._socket.send(b"".join(parts))
-        try:
-            answer = self._socket.recv(65536, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        length, kind, _, sequence, _ = struct.unpack_from("=IHHII", answer)
-        if kind != NLMSG_ERROR:
-            raise RtnetlinkError(71, f"unexpected netlink message {kind}", batch[0].about)
-        (code,) = struct.unpack_from("=i", answer, 16)
-        raise RtnetlinkError(-code, _extended_ack(answer[36:length]), batch[sequence].about)
+        while True:
+            try:
+                answer = self._socket.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            length, kind, _, sequence, _ = struct.unpack_from("=IHHII", answer)
+            if kind != NLMSG_ERROR:
+                raise RtnetlinkError(71, f"unexpected netlink message {kind}", batch[0].about)
+            (code,) = struct.unpack_from("=i", answer, 16)
+            if -code not in tolerated:
+                raise RtnetlinkError(-code, _extended_ack(answer[36:length]), batch[sequence].about)
 
 
 def _extended_ack(attributes: bytes) -> str:

@@ -6,6 +6,7 @@ of it: an audit hook of Python and the wrapped system calls of netemu.linux.name
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -171,6 +172,82 @@ def kill_down(file: str, name: str) -> dict[str, Any]:
         if remains() != empty:
             wrong.append(f"step {at}: left {difference(empty)}")
     return {"steps": steps, "wrong": wrong}
+
+
+def kill_change(old: str, new: str, name: str, first: str, stride: str) -> dict[str, Any]:
+    """Kill `up` to another version before every step; then complete it, go back to the old one, or take it down."""
+    empty = remains()
+    bring_up(old)
+    code, steps, words = forked(lambda: bring_up(new))
+    assert code == 0, words
+    wrong = [] if not differences(new) else [f"at once: {differences(new)}"]
+    take_down(name)
+    for at in range(int(first), steps + 1, int(stride)):
+        bring_up(old)
+        code, _, words = forked(lambda: bring_up(new), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        if code != -signal.SIGKILL:
+            wrong.append(f"step {at}: not killed but {code} {words}")
+        for wanted in ((new,), (old,), ())[at % 3]:
+            code, _, words = forked(lambda file=wanted: bring_up(file))
+            if code != 0 or differences(wanted):
+                wrong.append(f"step {at}: then {code} {words} {differences(wanted)}")
+        _clear(name)
+        if remains() != empty:
+            wrong.append(f"step {at}: left {difference(empty)}")
+    return {"steps": steps, "wrong": wrong}
+
+
+def fail_change(old: str, new: str, name: str, error: str, stride: str) -> dict[str, Any]:
+    """Let steps of a change fail, one at a time; it is told in one line, and `up` completes it."""
+    number = getattr(errno, error)
+    CHANGES.discard("fcntl.flock")
+    empty = remains()
+    bring_up(old)
+    _, steps, _ = forked(lambda: bring_up(new))
+    take_down(name)
+
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    wrong, refused = [], 0
+    for at in range(1, steps + 1, int(stride)):
+        bring_up(old)
+        code, _, words = forked(lambda: bring_up(new), at, fail)
+        if code == 3:
+            refused += 1
+            if "\n" in words or os.strerror(number) not in words:
+                wrong.append(f"step {at}: says {words!r}")
+        elif code != 0:
+            wrong.append(f"step {at}: {code} {words}")
+        code, _, words = forked(lambda: bring_up(new))
+        if code != 0 or differences(new):
+            wrong.append(f"step {at}: then {code} {words} {differences(new)}")
+        _clear(name)
+        if remains() != empty:
+            wrong.append(f"step {at}: left {difference(empty)}")
+    return {"steps": steps, "refused": refused, "wrong": wrong}
+
+
+def differences(file: str) -> list[str]:
+    """What a lab that is up has otherwise than its file says, and programs that run more than once."""
+    from netemu.lab.start import MARK
+    from netemu.lab.survey import desire, survey
+    from netemu.linux.describe import change_text
+    from netemu.linux.processes import environment
+
+    scenario = read_once(Path(file)).scenario
+    folder = LabFolder(scenario.name)
+    record = folder.read()
+    assert record is not None
+    home = os.readlink("/proc/self/ns/net")
+    names = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and MARK in (mark := environment(int(entry))):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{entry}/ns/net") != home:
+                    names.append(f"{mark['NETEMU_NODE']}: {mark[MARK]}")
+    twice = [name for name in set(names) if names.count(name) > 1]
+    return [change_text(c) for c in survey(desire(scenario, folder), folder, record).changes] + twice
 
 
 def _clear(name: str) -> None:

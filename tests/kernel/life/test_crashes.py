@@ -24,6 +24,61 @@ def test_down_killed_before_any_step_can_be_completed_or_undone(host: Host) -> N
     assert not answer["wrong"]
 
 
+OLD = """
+virtualNetworks:
+  net: {addressSpace: [10.0.0.0/16], subnets: {main: {addressPrefix: 10.0.0.0/24, networkSecurityGroup: nsg}},
+        virtualNetworkPeerings: {p: {remoteVirtualNetwork: far}}}
+  far: {addressSpace: [10.1.0.0/16], subnets: {main: {addressPrefix: 10.1.0.0/24}},
+        virtualNetworkPeerings: {p: {remoteVirtualNetwork: net}}}
+networkSecurityGroups:
+  nsg: {securityRules: {one: {priority: 100, direction: Inbound, access: Allow, protocol: Tcp,
+        sourceAddressPrefix: '*', sourcePortRange: '*', destinationAddressPrefix: '*', destinationPortRange: 80}}}
+virtualMachines:
+  a: {subnet: net/main, run: sleep 1000}
+  b: {subnet: net/main, run: sleep 1001}
+  c: {subnet: far/main}
+internet: {hosts: {visitor: {ipAddress: 198.51.100.7}}}
+"""
+NEW = """
+virtualNetworks:
+  net: {addressSpace: [10.0.0.0/16], subnets: {main: {addressPrefix: 10.0.0.0/24, networkSecurityGroup: nsg},
+        more: {addressPrefix: 10.0.1.0/24, routeTable: table}}}
+  new: {addressSpace: [10.0.0.0/16], subnets: {main: {addressPrefix: 10.0.0.0/24}}}
+networkSecurityGroups:
+  nsg: {securityRules: {two: {priority: 110, direction: Inbound, access: Deny, protocol: '*',
+        sourceAddressPrefix: '*', sourcePortRange: '*', destinationAddressPrefix: '*', destinationPortRange: '*'}}}
+routeTables: {table: {routes: {r: {addressPrefix: 0.0.0.0/0, nextHopType: None}}}}
+publicIPAddresses: {ip: {}}
+virtualMachines:
+  d: {subnet: net/more, run: sleep 1003}
+  a: {subnet: net/main, run: sleep 1002, publicIPAddress: ip, privateIPAddress: 10.0.0.99}
+  e: {subnet: new/main}
+internet: {hosts: {other: {ipAddress: 198.51.100.8, run: sleep 1004}}}
+"""
+"""Two versions between which everything that can is added, altered or removed."""
+
+
+@pytest.mark.parametrize("first", range(1, 8))
+def test_a_change_killed_before_any_step_can_be_completed_undone_or_removed(host: Host, first: int) -> None:
+    old, new = host.write(f"name: crash{OLD}", "old.yaml"), host.write(f"name: crash{NEW}", "new.yaml")
+    answer = host.drive("kill_change", old, new, "crash", str(first), "7")
+    assert answer["steps"] > 100
+    assert not answer["wrong"]
+
+
+@pytest.mark.parametrize(
+    ("error", "stride"),
+    [("ENOSPC", 7), ("EPERM", 19), ("EMFILE", 23), ("EBUSY", 29), ("ENOBUFS", 31), ("EINTR", 37)],
+)
+def test_steps_of_a_change_that_the_kernel_refuses_are_one_line_and_can_be_completed(
+    host: Host, error: str, stride: int
+) -> None:
+    old, new = host.write(f"name: crash{OLD}", "old.yaml"), host.write(f"name: crash{NEW}", "new.yaml")
+    answer = host.drive("fail_change", old, new, "crash", error, str(stride))
+    assert answer["refused"] > 1
+    assert not answer["wrong"]
+
+
 @pytest.mark.parametrize(
     ("error", "stride"), [("ENOSPC", 2), ("EPERM", 9), ("EMFILE", 11), ("EBUSY", 13), ("ENOBUFS", 17)]
 )
