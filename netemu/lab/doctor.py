@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from msgspec import Struct
 
 from netemu.errors import SystemRefusal
 from netemu.lab.requirements import require_tool
-from netemu.linux import namespaces, packet_filter
+from netemu.linux import namespaces, packet_filter, user_namespaces
 from netemu.linux.features import Answer, nothing_can_be_probed
+from netemu.linux.socket_buffers import largest_transaction
 
 NEEDED, OPTIONAL = "needed", "optional"
 PRESENT, MISSING, UNKNOWN = "present", "missing", "unknown"
@@ -138,6 +140,7 @@ def examine() -> list[Finding]:
     answers = probe_kernel()
     return [
         *(_of_kernel(feature, answers.get(key, Answer(UNKNOWN, "no answer"))) for key, feature in KERNEL.items()),
+        _without_root(),
         *_libraries(),
         *map(_of_tool, TOOLS),
         _python(),
@@ -180,6 +183,21 @@ def probe_kernel() -> dict[str, Answer]:
 def _of_kernel(feature: KernelFeature, answer: Answer) -> Finding:
     remedy = {PRESENT: "", MISSING: feature.how(), UNKNOWN: "run doctor as root"}[answer.state]
     return Finding(feature.name, "kernel", feature.need, answer.state, answer.detail, feature.cost, remedy)
+
+
+def _without_root() -> Finding:
+    """Really tried, by an ordinary user, or in the name of one; the detail is what such labs do without."""
+    name, cost = "labs without root", "an ordinary user cannot bring labs up"
+    forbidden = user_namespaces.why_not()
+    if forbidden:
+        return Finding(name, "kernel", OPTIONAL, MISSING, forbidden, cost, "what the detail says, or netemu with sudo")
+    limits = [f"rulesets of at most {largest_transaction() >> 10} kB (net.core.wmem_max)"]
+    if not (shutil.which("newuidmap") and shutil.which("newgidmap")):
+        limits.append("programs cannot become other users (apt-get install uidmap)")
+    tun = Path("/dev/net/tun")
+    if tun.exists() and tun.stat().st_mode & 0o006 != 0o006:
+        limits.append("no TUN devices (/dev/net/tun is root's)")
+    return Finding(name, "kernel", OPTIONAL, PRESENT, "; ".join(limits), cost, "")
 
 
 def _of_tool(tool: Tool) -> Finding:

@@ -75,6 +75,29 @@ def test_a_tool_that_is_needed_and_missing_comes_with_its_package(monkeypatch: p
     assert "apt-get install dnsmasq-base" in done.output
 
 
+def test_a_machine_that_forbids_labs_without_root_says_which_setting_and_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer_all(monkeypatch)
+    monkeypatch.setattr(doctor.user_namespaces, "why_not", lambda: "user.max_user_namespaces=0 forbids them")
+    done = CliRunner().invoke(doctor_command)
+    assert done.exit_code == 0
+    assert "labs without root (missing): an ordinary user cannot bring labs up" in done.output
+    assert "user.max_user_namespaces=0 forbids them" in done.output
+
+
+def test_what_labs_without_root_do_without_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.user_namespaces, "why_not", lambda: "")
+    monkeypatch.setattr(doctor, "largest_transaction", lambda: 425_984)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    row = doctor._without_root()
+    assert row.state == "present"
+    assert "rulesets of at most 416 kB (net.core.wmem_max)" in row.detail
+    assert "programs cannot become other users (apt-get install uidmap)" in row.detail
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert "uidmap" not in doctor._without_root().detail
+
+
 @pytest.mark.parametrize("form", ["json", "yaml"])
 def test_programs_can_read_it(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     import yaml
