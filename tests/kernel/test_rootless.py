@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "life"))
 
-from host import ROOT, Host, wait_for
+from host import DEADLINE, ROOT, Host, wait_for
 
 from netemu.lab.holder import HOLD
 
@@ -228,7 +228,7 @@ def test_the_last_one_who_is_inside_ends_the_holder(user: Ordinary) -> None:
     user.ok(DOWN, "rl-a")
     assert user.holder() in user.processes()
     user.host.ok("kill", "-TERM", outside)
-    assert one.wait() == -signal.SIGTERM
+    assert one.wait(DEADLINE) == -signal.SIGTERM
     wait_for(lambda: not user.processes(), "the holder ends")
     assert user.left() == []
 
@@ -285,11 +285,11 @@ def test_a_signal_reaches_what_goes_on_inside_and_killing_the_one_outside_ends_i
     user.ok(UP, "rl-a")
     told, outside = user.stay()
     user.host.ok("kill", "-USR1", outside)
-    assert told.wait() == 5
+    assert told.wait(DEADLINE) == 5
     killed, outside = user.stay()
     assert len(user.processes()) == 3
     user.host.ok("kill", "-KILL", outside)
-    assert killed.wait() == -signal.SIGKILL
+    assert killed.wait(DEADLINE) == -signal.SIGKILL
     wait_for(lambda: user.processes() == {user.holder()}, "what went on inside ends")
 
 
@@ -351,14 +351,14 @@ def test_directories_for_names_are_there_and_the_rest_of_run_and_etc_as_outside(
     user.host.ok(
         "sh",
         "-c",
-        "mkdir /run/deep && mount -t tmpfs deep /run/deep && echo 1 > /run/deep/file && ln -s deep /run/link",
+        "mkdir -p /run/deep/er && mount -t tmpfs deep /run/deep/er && echo 1 > /run/deep/er/file && ln -s deep /run/link",
     )
     user.ok(UP, "rl-a")
     looks = """
 rootless.step_inside('rl-a')
 for top in ('/run/netns', '/etc/netns'):
     Path(top, 'x').symlink_to('y')
-print(json.dumps([sorted(os.listdir('/run')), sorted(os.listdir('/etc')), Path('/run/link/file').read_text(), Path('/etc/passwd').read_text()]))
+print(json.dumps([sorted(os.listdir('/run')), sorted(os.listdir('/etc')), Path('/run/link/er/file').read_text(), Path('/etc/passwd').read_text()]))
 """
     run, etc, deep, passwd = json.loads(user.ok(looks))
     root = user.host.root()
