@@ -29,6 +29,9 @@ def up_command(file: str | None, plan_file: str | None) -> None:
 
     if (file is None) == (plan_file is None):
         raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
+    if file is not None and (there := unchanged_lab(Path(file))) is not None:
+        click.echo(f"{there} is up as described; nothing to do")
+        return
     order = read_once(Path(file)) if file is not None else planned(Path(plan_file or ""))
     scenario = order.scenario
     progress = Progress(f"building {scenario.name}")
@@ -51,6 +54,14 @@ def up_command(file: str | None, plan_file: str | None) -> None:
         f"{_count(network.virtualNetworks, 'virtual network')}, {_count(network.hosts, 'internet host')}"
     )
     click.echo("next: netemu status, netemu verify, netemu exec VM -- COMMAND, netemu down")
+
+
+def unchanged_lab(file: Path) -> str | None:
+    """The name of the lab that is up just as a file says, when that can be told without compiling it."""
+    from netemu.lab.up import unchanged
+
+    folder = unchanged(file.read_bytes()) if file.is_file() else None
+    return folder.name if folder is not None else None
 
 
 def _count(things: Any, noun: str) -> str:

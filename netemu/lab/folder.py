@@ -4,6 +4,7 @@
     <lab>/scenario.yaml  the scenario as it was read
     <lab>/kept.json      addresses and numbers that stay when the scenario changes
     <lab>/applied        the rulesets as they were loaded last
+    <lab>/desired        the compiled state that the lab was brought to, and from which text
     <lab>/netns/<node>   the namespaces, bind-mounted
     <lab>/etc/<node>/    resolv.conf, hosts and hostname of a machine
     <lab>/logs/<name>    output of `run:` programs
@@ -26,16 +27,18 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from hashlib import blake2s
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+import netemu
 from netemu.azure.allocation import Given
 from netemu.compile.numbering import Numbering
 from netemu.errors import PersonError, SystemRefusal
 from netemu.linux import namespaces as ns
-from netemu.linux.state import Applied
+from netemu.linux.state import Applied, Lab
 
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
 RECORD_VERSION = 4
@@ -97,6 +100,13 @@ class Kept(Struct, frozen=True):
 
     given: Given = Given()
     numbering: Numbering | None = None
+
+
+class Compiled(Struct, frozen=True):
+    """desired: a compiled state, and a digest of all that it was compiled from."""
+
+    key: bytes
+    lab: Lab
 
 
 def base() -> Path:
@@ -215,6 +225,22 @@ class LabFolder:
     def write_applied(self, applied: Applied) -> None:
         """Write which rulesets are loaded."""
         self._replace("applied", msgspec.msgpack.encode(applied))
+
+    def desired(self, text: bytes) -> Lab | None:
+        """The compiled state that the lab was brought to, if it was compiled from just this text by this netemu."""
+        try:
+            cached = msgspec.msgpack.decode((self.path / "desired").read_bytes(), type=Compiled)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return cached.lab if cached.key == self._key(text) else None
+
+    def write_desired(self, text: bytes, lab: Lab) -> None:
+        """Keep the compiled state, for the next `up` with the same text."""
+        self._replace("desired", msgspec.msgpack.encode(Compiled(self._key(text), lab)))
+
+    def _key(self, text: bytes) -> bytes:
+        kept = (self.path / "kept.json").read_bytes()
+        return blake2s(b"\0".join((netemu.__version__.encode(), kept, text)), digest_size=16).digest()
 
     def write_scenario(self, text: bytes) -> None:
         """Keep the scenario's text, if it is another one than before."""

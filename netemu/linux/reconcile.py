@@ -83,7 +83,10 @@ class Reconciler:
                 found = observe(netlink, rules=thorough or bool(namespace.rules))
             yield from differences(namespace, self._ends[namespace.name], found, ns.read_sysctl)
         self._note_foreign(namespace, found)
-        yield from self._ruleset(namespace, descriptor)
+        if namespace.ruleset or namespace.name in self.applied.rulesets:
+            yield from self._ruleset(namespace, descriptor)
+        elif thorough and (tables := nftables.tables(descriptor)):
+            self.foreign.setdefault(namespace.name, []).extend(f"table {table}" for table in tables)
 
     def _note_foreign(self, namespace: Namespace, found: Observed) -> None:
         others = unknown(namespace, found)
@@ -96,7 +99,7 @@ class Reconciler:
         """The changes of a ruleset; the transaction that makes them is kept for `apply`."""
         text = self.applied.rulesets.get(namespace.name, "")
         self._texts.pop(namespace.name, None)
-        generation = nftables.generation(descriptor) if namespace.ruleset or text else 0
+        generation = nftables.generation(descriptor)
         seen = self.applied.generations.get(namespace.name)
         if generation == seen and text == namespace.ruleset:
             return
