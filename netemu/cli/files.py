@@ -76,8 +76,10 @@ def graph_command(file: str, form: str, target: str | None) -> None:
     """
     from netemu.draw import draw
     from netemu.errors import PersonError
+    from netemu.lab.rootless import step_inside_for
     from netemu.lab.source import network_of
 
+    step_inside_for(file)
     picture = draw(network_of(file), form)
     if target is None:
         click.echo(picture)

@@ -23,10 +23,12 @@ def exec_command(machine: str, command: tuple[str, ...], lab: str | None) -> Non
     """
     from netemu.lab.enter import execute
     from netemu.lab.folder import find
+    from netemu.lab.rootless import step_inside
 
     arguments = command[1:] if command[0] == "--" else command
     if not arguments:
         raise click.UsageError("Missing argument '-- COMMAND…'.")
+    step_inside(lab)
     execute(find(lab), machine, arguments)
 
 
@@ -41,7 +43,9 @@ def shell_command(machine: str, lab: str | None) -> None:
     """
     from netemu.lab.enter import execute
     from netemu.lab.folder import find
+    from netemu.lab.rootless import step_inside
 
+    step_inside(lab)
     execute(find(lab), machine, (os.environ.get("SHELL") or "/bin/sh",))
 
 
@@ -65,7 +69,9 @@ def capture_command(
     """
     from netemu.lab.capture import capture
     from netemu.lab.folder import find
+    from netemu.lab.rootless import step_inside
 
+    step_inside(lab)
     seen = capture(find(lab), interface, " ".join(expression), target, count, click.echo)
     written = f" written to {target}" if target not in (None, "-") else ""
     click.echo(f"{seen} packet{'' if seen == 1 else 's'}{written}", err=True)

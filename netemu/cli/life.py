@@ -24,6 +24,7 @@ def up_command(file: str | None, plan_file: str | None) -> None:
     Example:  sudo netemu up scenarios/three-tier.yaml
     """
     from netemu.cli.output import Progress
+    from netemu.lab.rootless import become_root_of_a_new_lab
     from netemu.lab.source import planned, read_once
     from netemu.lab.up import up
 
@@ -34,6 +35,7 @@ def up_command(file: str | None, plan_file: str | None) -> None:
         return
     order = read_once(Path(file)) if file is not None else planned(Path(plan_file or ""))
     scenario = order.scenario
+    become_root_of_a_new_lab(scenario.name)
     progress = Progress(f"building {scenario.name}")
     try:
         outcome = up(order, progress, progress.tell)
@@ -83,11 +85,13 @@ def plan_command(file: str, form: str, out: str | None) -> None:
     from netemu.cli.output import emit
     from netemu.errors import NetemuError
     from netemu.lab.plan import make_plan, plan_data, write_plan
+    from netemu.lab.rootless import step_inside
     from netemu.lab.source import read_once
     from netemu.plan import text
 
     try:
         order = read_once(Path(file))
+        step_inside(order.scenario.name)
         plan = make_plan(order.scenario, order.source, order.text.decode("utf-8-sig"))
         if out is not None:
             write_plan(plan, Path(out))
@@ -117,11 +121,22 @@ def down_command(lab: str | None, everything: bool) -> None:
     Example:  sudo netemu down shop
     """
     from netemu.errors import PersonError
+    from netemu.lab import rootless
     from netemu.lab.down import down
     from netemu.lab.folder import find, labs, remove_base
+    from netemu.lab.requirements import has_root
 
     if everything and lab is not None:
         raise click.UsageError("name a lab or say --all, not both.")
+    if everything and not has_root():
+        lab, everything = rootless.one_by_one(), False  # in a child, inside that lab
+        if lab is None:
+            return
+    elif not everything and (cleared := rootless.clear(lab)) is not None:
+        click.echo(f"{cleared} is down")
+        return
+    else:
+        rootless.step_inside(lab)
     try:
         folders = list(labs()) if everything else [find(lab)]
     except PersonError:
@@ -142,9 +157,10 @@ def ls_command(form: str) -> None:
     """
     from netemu.cli.output import emit, table
     from netemu.lab.folder import labs
+    from netemu.lab.rootless import ask_each
     from netemu.lab.status import summary
 
-    summaries = [summary(folder) for folder in labs()]
+    summaries = [*(summary(folder) for folder in labs()), *ask_each(summary)]
     if form != "table":
         emit(summaries, form)
     elif summaries:
@@ -168,9 +184,11 @@ def status_command(lab: str | None, form: str) -> None:
     from netemu.cli.output import emit, table
     from netemu.errors import NetemuError
     from netemu.lab.folder import find
+    from netemu.lab.rootless import step_inside
     from netemu.lab.status import AS_DESCRIBED, status
     from netemu.scenario import read_scenario
 
+    step_inside(lab)
     folder = find(lab)
     try:
         scenario = read_scenario(folder.scenario)

@@ -26,8 +26,10 @@ def verify_command(what: str | None, form: str, junit: str | None) -> None:
     from netemu.cli.output import emit, table
     from netemu.errors import PersonError
     from netemu.lab.proof import prove
+    from netemu.lab.rootless import step_inside_for
     from netemu.verify.report import as_data, as_junit, cells
 
+    step_inside_for(what)
     lab, results = prove(what)
     if junit is not None:
         try:

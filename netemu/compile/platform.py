@@ -53,7 +53,7 @@ def dns_configuration(network: Network, virtual_network: str, path: str) -> str:
     suffix = network.virtualNetworks[virtual_network].internalDomainNameSuffix
     lines = [
         "no-resolv", "no-hosts", "no-poll", "bind-interfaces", f"listen-address={PLATFORM_ADDRESS}",
-        "cache-size=10000", "user=root", "group=root", f"pid-file={path}.pid", f"log-facility={path}.log",
+        "cache-size=10000", "user=root", "group=", f"pid-file={path}.pid", f"log-facility={path}.log",
         f"local-ttl={TTL}", "local=/#/",
     ]  # fmt: skip
     for machine in network.machines.values():

@@ -15,6 +15,7 @@ from msgspec import Struct
 from netemu.linux.namespaces import entered
 from netemu.linux.packet_filter import compile_filter
 from netemu.linux.pcapng import LINKTYPE_ETHERNET, LINKTYPE_RAW
+from netemu.linux.socket_buffers import receive_up_to
 
 SNAP_LENGTH = 262_144
 """Larger than any packet, segmentation offload included; what tcpdump takes."""
@@ -25,7 +26,7 @@ BURST = 512
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
-SO_RCVBUFFORCE, SO_ATTACH_FILTER, SO_TIMESTAMPNS = 33, 26, 35
+SO_ATTACH_FILTER, SO_TIMESTAMPNS = 26, 35
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 
 INBOUND, OUTBOUND = 1, 2
@@ -133,7 +134,7 @@ def _listener(interface: str | None, code: bytes | None) -> socket.socket:
     """Open a packet socket that has nothing in its queue from before its filter was in place."""
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+        receive_up_to(listener, BUFFER)
         listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         _attach(listener, code)
         _listen(listener, interface)

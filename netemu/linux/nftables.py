@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from netemu.linux.namespaces import entered
+from netemu.linux.socket_buffers import send_large
 
 NETLINK_NETFILTER = 12
 NFT_MSG_GETGEN = 10 << 8 | 16
@@ -88,4 +89,4 @@ def _handle(namespace: int) -> Any:
     import nftables
 
     with entered(namespace):
-        return nftables.Nftables()
+        return send_large(nftables.Nftables)

@@ -16,10 +16,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from netemu.linux.namespaces import entered
+from netemu.linux.socket_buffers import receive_up_to
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 PACKET_HOST, PACKET_OUTGOING = 0, 4
-SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
+SO_TIMESTAMPNS = 35
 SNAPSHOT = 2048
 
 
@@ -42,7 +43,7 @@ class Tap:
             kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
+        receive_up_to(self._socket, 1 << 22)
         self._socket.setblocking(False)
 
     def close(self) -> None:

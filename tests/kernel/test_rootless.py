@@ -465,3 +465,43 @@ print(opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * min(1 << 22,
 """
     user.ok(UP, "rl-a")
     assert user.ok(tap) == "True\n"
+
+
+def netemu(user: Ordinary, *args: str, code: int = 0) -> str:
+    """A command of the user's; its output."""
+    done = user.host.run(sys.executable, "-P", "-m", "netemu", *args, uid=USER, env=user.env)
+    assert done.returncode == code, (args, done.stdout, done.stderr)
+    return done.stdout
+
+
+def test_a_lab_without_root_lives_as_one_of_root_does(user: Ordinary) -> None:
+    before = user.host.digest()
+    text = (ROOT / "scenarios" / "three-tier.yaml").read_text()
+    file = user.host.write(text)
+    assert "shop is up" in netemu(user, "up", file)
+    assert "nothing to do" in netemu(user, "up", file)
+    assert "12 of 12 agree" in netemu(user, "verify", "shop")
+    assert "running" in netemu(user, "ls") and "web1" in netemu(user, "status", "shop")
+    assert netemu(user, "exec", "--lab", "shop", "web1", "--", "id", "-u") == "0\n"
+    inside = netemu(user, "exec", "--lab", "shop", "web1", "--", "ip", "-br", "address")
+    assert "10.0.1.4/24" in inside
+    netemu(user, "exec", "--lab", "shop", "web1", "--", "ip", "route", "del", "default")
+    assert "different: networkInterfaces/web1-nic" in netemu(user, "status", "shop", code=1)
+    assert "as described again" in netemu(user, "up", file)
+    changed = user.host.write(text.replace("web2:", "web3:").replace("from: web2", "from: web3"))
+    netemu(user, "plan", changed, code=2)
+    assert "new version" in netemu(user, "up", changed)
+    assert "12 of 12 agree" in netemu(user, "verify", "shop")
+    assert "shop is down" in netemu(user, "down", "--all")
+    assert not user.processes() and not user.left()
+    assert user.host.digest() == before
+
+
+def test_a_users_lab_and_one_of_roots_may_have_the_same_name(user: Ordinary) -> None:
+    file = user.host.write("name: same\nvirtualNetworks: {net: {addressSpace: [10.0.0.0/16], subnets: "
+                           "{main: {addressPrefix: 10.0.0.0/24}}}}\nvirtualMachines: {a: {subnet: net/main}}\n")  # fmt: skip
+    user.host.good("up", file)
+    netemu(user, "up", file)
+    netemu(user, "down", "same")
+    user.host.good("status", "same")
+    user.host.good("down", "same")

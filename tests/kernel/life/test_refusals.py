@@ -14,11 +14,8 @@ from host import ROOT, Host, children, scenario, wait_for
 NOBODY = 65534
 
 
-def test_without_root_changing_commands_say_sudo_and_reading_ones_work(host: Host) -> None:
+def test_for_a_lab_of_roots_changing_commands_say_sudo_and_reading_ones_work(host: Host) -> None:
     file = str(ROOT / "scenarios" / "three-tier.yaml")
-    before = host.digest()
-    assert "sudo" in host.refused(3, "up", host.write(scenario("root")), uid=NOBODY)
-    assert host.digest() == before
     host.good("up", host.write(scenario("root")))
     for command in (["down"], ["exec", "a", "--", "true"], ["shell", "a"]):
         assert "sudo" in host.refused(3, *command, uid=NOBODY)
