@@ -38,31 +38,43 @@ chain services {{
 }}
 }}
 """,
-        daemons=[Program(daemon, ("dnsmasq", f"--conf-file={path}.conf"))],
-        daemon_files={f"{daemon}.conf": dns_configuration(network, virtual_network, path)},
+        daemons=[Program(daemon, ("dnsmasq", f"--conf-file={path}.conf"), reloads=f"{daemon}.hosts")],
+        daemon_files={
+            f"{daemon}.conf": dns_configuration(path),
+            f"{daemon}.hosts": dns_names(network, virtual_network),
+        },
     )
 
 
-def dns_configuration(network: Network, virtual_network: str, path: str) -> str:
-    """dnsmasq's configuration for one virtual network.
+def dns_configuration(path: str) -> str:
+    """dnsmasq's configuration for one virtual network; the names are in a file of their own.
 
-    The internal zone has each VM's host name and its NICs' extra names (DNS-2) and nothing else (DNS-5); a reverse
-    lookup gives `<host>.internal.cloudapp.net` (DNS-4); hosts of the lab's internet have their plain names. Whatever
-    is not here does not exist (`local=/#/`): NXDOMAIN, never a refusal.
+    Whatever is not there does not exist (`local=/#/`): NXDOMAIN, never a refusal.
     """
+    return "\n".join(
+        (
+            "no-resolv", "no-hosts", f"addn-hosts={path}.hosts", "no-poll", "bind-interfaces",
+            f"listen-address={PLATFORM_ADDRESS}", "cache-size=10000", "user=root", "group=", f"pid-file={path}.pid",
+            f"log-facility={path}.log", f"local-ttl={TTL}", "local=/#/", "",
+        )
+    )  # fmt: skip
+
+
+def dns_names(network: Network, virtual_network: str) -> str:
+    """The names that one virtual network knows, as /etc/hosts has them.
+
+    Each VM's host name and its NICs' extra names (DNS-2), nothing that a person adds (DNS-5); hosts of the lab's
+    internet by their plain names. The first name of an address answers its reverse lookup: DNS-4's form.
+    """
+    lines = []
     suffix = network.virtualNetworks[virtual_network].internalDomainNameSuffix
-    lines = [
-        "no-resolv", "no-hosts", "no-poll", "bind-interfaces", f"listen-address={PLATFORM_ADDRESS}",
-        "cache-size=10000", "user=root", "group=", f"pid-file={path}.pid", f"log-facility={path}.log",
-        f"local-ttl={TTL}", "local=/#/",
-    ]  # fmt: skip
     for machine in network.machines.values():
         primary = machine.nics[0]
         if primary.subnet.virtualNetwork != virtual_network:
             continue
-        lines.append(f"ptr-record={primary.address.reverse_pointer},{machine.computerName}.internal.cloudapp.net")
         names = [machine.computerName]
         names += [nic.internalDnsNameLabel for nic in machine.nics if nic.internalDnsNameLabel]
-        lines += [f"host-record={name}.{suffix},{primary.address}" for name in names]
-    lines += [f"host-record={host.name},{host.address}" for host in network.hosts.values()]
-    return "\n".join(lines) + "\n"
+        known = " ".join(f"{name}.{suffix}" for name in names)
+        lines.append(f"{primary.address} {machine.computerName}.internal.cloudapp.net {known}\n")
+    lines += [f"{host.address} {host.name}\n" for host in network.hosts.values()]
+    return "".join(lines)

@@ -16,7 +16,7 @@ from netemu.lab.parts import files
 from netemu.lab.survey import Desired, clear, reconciler
 from netemu.linux import processes
 from netemu.linux.difference import Change, File, Whole
-from netemu.linux.state import Applied, Program
+from netemu.linux.state import Applied, Namespace, Program
 
 HALF_WAY = "the lab is half way between two versions; `netemu up` completes it"
 
@@ -42,7 +42,8 @@ class Changer:
         self._end(parts)
         for namespace in lab.namespaces.values():
             for path, content in files(namespace, folder):
-                _write(path, content)
+                if _write(path, content):
+                    self._reload(namespace, path.name)
         gone = [c.namespace for c in kernel if c.action == "-" and isinstance(c.thing, Whole)]
         if kernel:
             self._namespaces(kernel)
@@ -125,6 +126,14 @@ class Changer:
             if change.action == "-":
                 Path(change.thing.path).unlink(missing_ok=True)  # type: ignore[union-attr]  # a File, see above
 
+    def _reload(self, namespace: Namespace, file: str) -> None:
+        """Let a daemon read its data again: no query is lost."""
+        for program in namespace.daemons:
+            if program.reloads == file:
+                for process in self.record.daemons:
+                    if (process.machine, process.name) == (namespace.name, program.name):
+                        processes.signal_one(process.pid, process.started, signal.SIGHUP)
+
     def _start(self) -> None:
         for namespace in self.desired.lab.namespaces.values():
             for what, recorded, begin in (
@@ -150,11 +159,12 @@ class Changer:
             processes.signal_one(self.record.agent.pid, self.record.agent.started, signal.SIGHUP)  # the record is new
 
 
-def _write(path: Path, content: str) -> None:
-    """In place: programs that run have the very file mounted over theirs."""
+def _write(path: Path, content: str) -> bool:
+    """In place: programs that run have the very file mounted over theirs. Whether there was anything to write."""
     try:
         if path.read_text() == content:
-            return
+            return False
     except (OSError, UnicodeDecodeError):
         path.parent.mkdir(exist_ok=True)
     path.write_text(content)
+    return True

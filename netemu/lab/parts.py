@@ -82,6 +82,7 @@ def _process(
     elif process.argv != program.argv:
         yield change("~", Program(process.name, process.argv))
     elif program in namespace.daemons and any(
-        _content(folder.daemons / name) != content for name, content in namespace.daemon_files.items()
+        name != program.reloads and _content(folder.daemons / name) != content
+        for name, content in namespace.daemon_files.items()
     ):
         yield change("~", program)

@@ -71,6 +71,8 @@ class Program(Struct, frozen=True):
     name: str
     """Names its log file and its place in messages."""
     argv: tuple[str, ...]
+    reloads: str | None = None
+    """Name of a daemon's file that it reads again on SIGHUP; other files take a new start."""
 
 
 class Namespace(Struct):

@@ -264,6 +264,42 @@ def test_a_connection_lives_on_when_its_rule_goes_and_no_new_one_is_made(lab: La
     assert not lab.tcp("a", "b", 8002).arrived
 
 
+def test_no_name_is_unknown_for_a_moment_while_others_come_and_go(single: Callable[[str], Lab]) -> None:
+    """DNS-2."""
+    lab = single(BASE)
+    stop, failures, asked = threading.Event(), list[str](), [0]
+
+    def ask() -> None:
+        query = "7301 0100 0001 0000 0000 0000".replace(" ", "")
+        name = "".join(f"{len(part):02x}{part.encode().hex()}" for part in _fully(lab, "b").split("."))
+        packet = bytes.fromhex(f"{query}{name}0000010001")
+        with lab.socket("a", socket.SOCK_DGRAM) as resolver:
+            resolver.connect(("168.63.129.16", 53))
+            while not stop.is_set():
+                asked[0] += 1
+                resolver.send(packet)
+                answer = resolver.recv(512) if wait_for(resolver, 1.0) else b""
+                if answer[-4:] != socket.inet_aton(lab.address("b")):
+                    failures.append(answer.hex())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for change in (added_machine, removed_machine, added_host):
+            assert lab.up(version(change)) == "changed"
+            assert lab.up(BASE) == "changed"
+    finally:
+        stop.set()
+        thread.join()
+    assert asked[0] > 50
+    assert not failures
+
+
+def _fully(lab: Lab, machine: str) -> str:
+    """A machine's full name."""
+    return f"{machine}.{lab.network.virtualNetworks['net'].internalDomainNameSuffix}"
+
+
 def test_dynamic_addresses_stay_when_machines_come_and_go_before_them(single: Callable[[str], Lab]) -> None:
     """IP-5."""
     lab = single(BASE)

@@ -74,7 +74,7 @@ def test_the_complement_of_nothing_is_everything_and_back() -> None:
 
 
 @pytest.mark.azure("DNS-1", "DNS-2", "DNS-4")
-def test_the_names_of_a_network_are_in_its_resolvers_configuration() -> None:
+def test_the_names_of_a_network_are_in_its_resolvers_files() -> None:
     text = """
 virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {s: {addressPrefix: 10.0.0.0/24}}}}
 networkInterfaces: {nic: {subnet: net/s, dnsSettings: {internalDnsNameLabel: second}}}
@@ -82,9 +82,9 @@ virtualMachines: {Web_1: {networkInterfaces: nic}}
 internet: {hosts: {www.example.com: {ipAddress: 198.51.100.7}}}
 """
     suffix = network_of(text).virtualNetworks["net"].internalDomainNameSuffix
-    lines = lab_of(text).namespaces["@slb.net"].daemon_files["dns.net.conf"].splitlines()
-    assert f"host-record=web-1.{suffix},10.0.0.4" in lines
-    assert f"host-record=second.{suffix},10.0.0.4" in lines
-    assert "ptr-record=4.0.0.10.in-addr.arpa,web-1.internal.cloudapp.net" in lines
-    assert "host-record=www.example.com,198.51.100.7" in lines
-    assert "local=/#/" in lines
+    files = lab_of(text).namespaces["@slb.net"].daemon_files
+    assert files["dns.net.hosts"].splitlines() == [
+        f"10.0.0.4 web-1.internal.cloudapp.net web-1.{suffix} second.{suffix}",
+        "198.51.100.7 www.example.com",
+    ]
+    assert "local=/#/" in files["dns.net.conf"].splitlines()
