@@ -1,6 +1,7 @@
 # make setup    what netemu needs: Debian packages and .venv (asks sudo for apt-get only)
 # make demo     bring a three-tier network up, prove it with packets, and leave it for you to try
 # make test     everything that must hold: style, types, unit tests, real packets
+# make fuzz     10,000 documents for the reader, 200 random networks for up, verify and down
 # make bench    how close netemu comes to the least that the same work takes
 # make lint     style and types only
 # make clean    remove what these made in the clone
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo lint test bench clean
+.PHONY: help setup setup-test setup-bench demo lint test fuzz bench clean
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 NETEMU := $(strip $(SUDO) .venv/bin/netemu)
@@ -48,6 +49,9 @@ test: setup-test lint
 	tools/check_vagrantfile
 	if [ -f tools/fidelity.py ]; then $(SUDO) .venv/bin/python tools/fidelity.py --check; fi
 	$(SUDO) .venv/bin/pytest tests
+
+fuzz: setup-test
+	$(SUDO) env NETEMU_FUZZ=10000 NETEMU_RANDOM_LAST=200 .venv/bin/pytest tests/fuzz tests/kernel/test_random_networks.py
 
 bench: setup-bench
 	$(SUDO) .venv/bin/python bench/run.py

@@ -144,12 +144,15 @@ def allocate(scenario: arm.Scenario, given: Given = Given()) -> Allocation:  # n
         else:
             taken[int(old)] = f"{nic_name}/{config_name}"
             result.addresses[nic_name, config_name] = old
+    lowest: dict[str, int] = {}
     for nic_name, config_name, config in fresh:
         prefix = subnet_prefix(scenario, config.subnet)
         if prefix is None:
             continue
         taken = used.setdefault(config.subnet, {})
-        free = next((n for n in range(int(prefix[0]) + 4, int(prefix[-1])) if n not in taken), None)
+        start = lowest.get(config.subnet, int(prefix[0]) + 4)  # what is below has been found taken before
+        free = next((n for n in range(start, int(prefix[-1])) if n not in taken), None)
+        lowest[config.subnet] = int(prefix[-1]) if free is None else free + 1
         if free is None:
             result.refusals.append(
                 Refusal(

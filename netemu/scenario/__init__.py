@@ -20,7 +20,7 @@ from netemu.errors import PersonError
 from netemu.scenario import tree
 from netemu.scenario.bind import bind
 from netemu.scenario.reading import read_tree
-from netemu.scenario.report import Report, Stop
+from netemu.scenario.report import CONTROL, Report, Stop, clean
 from netemu.scenario.validate import validate
 
 __all__ = ["LARGEST", "Document", "read_document", "read_scenario", "read_text"]
@@ -73,6 +73,8 @@ def _document(text: str, filename: str) -> Document:
 
 
 def _text_of(path: Path) -> str:
+    if CONTROL.search(str(path)) or "\n" in str(path):  # no message could name it, no record of a lab keep it
+        raise PersonError(f"{clean(str(path))}: the file's name has control characters or is not UTF-8; rename it")
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

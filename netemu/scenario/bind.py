@@ -15,7 +15,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from netemu.scenario import codes
-from netemu.scenario.report import Report, quoted
+from netemu.scenario.report import CONTROL, Report, quoted
 from netemu.scenario.tree import Mapping, Node, Path, Scalar, Sequence
 
 Bound = TypeVar("Bound", bound=Struct)
@@ -140,7 +140,7 @@ def _text(report: Report, node: Node, resource: Path, key: str) -> Any:
     if not node.text:
         report.at(node, resource, f"{key} is empty", "write something or remove it", codes.INVALID_PARAMETER)
         return BROKEN
-    if any((ord(letter) < 32 and letter not in "\n\t") or letter == "\x7f" for letter in node.text):
+    if CONTROL.search(node.text):
         report.at(
             node, resource, f"{key} has a control character: {quoted(node.text)}", "remove it", codes.INVALID_PARAMETER
         )

@@ -31,6 +31,9 @@ _Loader: type[yaml.CSafeLoader] | type[yaml.SafeLoader] = getattr(yaml, "CSafeLo
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML does not allow in a text."""
 
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What ends a line, by libyaml's count."""
+
 _TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "bool", "float", "null", "map", "seq"))
 
 
@@ -47,13 +50,19 @@ def read_tree(text: str, report: Report) -> Mapping:
         return _Composer(report).compose(loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        line, column = _within(text, mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         what, instead = _explain(text, line, column, error)
         report.stop(line, column, what, instead)
     except (yaml.YAMLError, UnicodeError) as error:
         report.stop(1, 1, f"not YAML: {error}", "")
     finally:
         loader.dispose()
+
+
+def _within(text: str, line: int, column: int) -> tuple[int, int]:
+    """The place itself, or the end of the text: libyaml begins one line more where a text ends without a line's end."""
+    last = len(_LINE_END.findall(text)) + 1
+    return (line, column) if line <= last else (last, len(_LINE_END.split(text)[-1]) + 1)
 
 
 def _explain(text: str, line: int, column: int, error: yaml.MarkedYAMLError) -> tuple[str, str]:

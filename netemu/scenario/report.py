@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 
 from netemu.errors import Problem, ScenarioError
@@ -14,6 +15,10 @@ MOST = 1000
 
 SHOWN = 60
 """Longer texts are cut in messages."""
+
+
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What moves a terminal's cursor (0x9b begins a command like ESC [), and what UTF-8 or XML cannot carry."""
 
 
 class Stop(Exception):

@@ -13,8 +13,12 @@ from netemu.scenario import codes
 from netemu.scenario.report import Report, quoted
 from netemu.scenario.tree import Path
 from netemu.scenario.validate.addresses import Unreadable, read_address, read_prefix
+from netemu.scenario.validate.spaces import Owners, Space
 
 Read = TypeVar("Read")
+
+PREFIXES_PER_NETWORK = 1000
+"""How many prefixes an address space may have. (unverified) VN-14 has no figure; each is a route in every subnet."""
 
 
 class Context:
@@ -37,12 +41,23 @@ class Context:
         return allocate(self.scenario)
 
     @cached_property
-    def spaces(self) -> dict[str, tuple[IPv4Network, ...]]:
-        """The readable prefixes of each virtual network."""
-        return {
-            name: tuple(prefix for text in network.addressSpace if (prefix := silent(read_prefix, text)))
-            for name, network in self.scenario.virtualNetworks.items()
-        }
+    def spaces(self) -> dict[str, Space]:
+        """The readable prefixes of each virtual network; nothing of one that has more than there may be."""
+        result = {}
+        for name, network in self.scenario.virtualNetworks.items():
+            space = result[name] = Space()
+            if len(network.addressSpace) > PREFIXES_PER_NETWORK:
+                continue
+            for text in network.addressSpace:
+                prefix = silent(read_prefix, text)
+                if prefix is not None:
+                    space.add(prefix)
+        return result
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose an address is."""
+        return Owners(self.spaces)
 
     @cached_property
     def subnet_paths(self) -> dict[str, arm.Subnet]:

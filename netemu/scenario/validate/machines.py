@@ -49,15 +49,18 @@ def _attached(context: Context, path: Path, machine: str, nics: arm.Strings) -> 
     if not nics:
         context.add(path, prop, "the VM has no NIC", "name at least one", codes.NO_NIC)
     first: tuple[str, str] | None = None
+    seen: set[str] = set()
     for index, nic in enumerate(nics):
         within = (prop, index)
+        again = nic in seen
+        seen.add(nic)
         if nic in context.generated:
             holder = context.generated[nic]
         elif not context.reference(path, within, nic, "networkInterface", context.scenario.networkInterfaces, prop):
             continue
         else:
             holder = context.holders[nic]
-        if holder != machine or nic in nics[:index]:
+        if holder != machine or again:
             context.add(
                 path, within, f"NIC {nic} is used by VM {holder}", "a NIC of its own for each VM", codes.NIC_IN_USE
             )

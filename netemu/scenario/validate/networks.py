@@ -7,8 +7,9 @@ from ipaddress import IPv4Network
 from netemu.azure import resources as arm
 from netemu.scenario import codes
 from netemu.scenario.tree import Path
-from netemu.scenario.validate.context import Context
+from netemu.scenario.validate.context import PREFIXES_PER_NETWORK, Context
 from netemu.scenario.validate.limits import DNS_SERVERS, limit
+from netemu.scenario.validate.spaces import Space
 
 FORBIDDEN = tuple(
     IPv4Network(text)
@@ -42,27 +43,28 @@ def dns_servers(context: Context, path: Path, servers: arm.Strings) -> None:
         context.address(path, ("dnsServers", index), text)
 
 
-def _address_space(context: Context, path: Path, network: arm.VirtualNetwork) -> list[IPv4Network]:
+def _address_space(context: Context, path: Path, network: arm.VirtualNetwork) -> Space:
     """Check the prefixes of a network, and return those that are usable."""
     if not network.addressSpace:
         context.add(
             path, "addressSpace", "addressSpace is empty", "at least one prefix, such as 10.0.0.0/16",
             codes.INVALID_ADDRESS_SPACE,
         )  # fmt: skip
-    good: list[IPv4Network] = []
+    good = Space()
+    limit(context, path, "addressSpace", len(network.addressSpace), PREFIXES_PER_NETWORK, "prefixes")
+    if len(network.addressSpace) > PREFIXES_PER_NETWORK:
+        return good
     for index, text in enumerate(network.addressSpace):
         within = ("addressSpace", index)
         prefix = context.prefix(path, within, text)
         if prefix is None or not _usable(context, path, within, prefix, codes.INVALID_ADDRESS_SPACE):
             continue
-        clash = next((other for other in good if other.overlaps(prefix)), None)
+        clash = good.add(prefix)
         if clash is not None:
             context.add(
                 path, within, f"{prefix} overlaps {clash} of the same network", "prefixes that do not overlap",
                 codes.INVALID_ADDRESS_SPACE,
             )  # fmt: skip
-            continue
-        good.append(prefix)
     return good
 
 
@@ -78,7 +80,7 @@ def _usable(context: Context, path: Path, within: str | Path, prefix: IPv4Networ
     return True
 
 
-def _subnets(context: Context, path: Path, network: arm.VirtualNetwork, space: list[IPv4Network]) -> None:
+def _subnets(context: Context, path: Path, network: arm.VirtualNetwork, space: Space) -> None:
     ranges: list[tuple[int, int, str, IPv4Network]] = []
     order = {name: number for number, name in enumerate(network.subnets)}
     for name, subnet in network.subnets.items():
@@ -87,8 +89,8 @@ def _subnets(context: Context, path: Path, network: arm.VirtualNetwork, space: l
         prefix = context.prefix(where, "addressPrefix", subnet.addressPrefix)
         if prefix is None or not _usable(context, where, "addressPrefix", prefix, codes.INVALID_SUBNET):
             continue
-        if len(space) == len(network.addressSpace) and not any(prefix.subnet_of(outer) for outer in space):
-            inside = ", ".join(map(str, space[:6]))
+        if len(space.prefixes) == len(network.addressSpace) and not space.covers(prefix):
+            inside = ", ".join(map(str, space.prefixes[:6]))
             context.add(
                 where, "addressPrefix", f"{prefix} is outside the network's address space", f"a prefix within {inside}",
                 codes.INVALID_SUBNET,

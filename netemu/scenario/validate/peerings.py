@@ -10,6 +10,7 @@ from netemu.azure import resources as arm
 from netemu.scenario import codes
 from netemu.scenario.tree import Path
 from netemu.scenario.validate.context import Context
+from netemu.scenario.validate.limits import PREFIXES_OF_PEERS, limit
 
 
 class _Side(Struct, frozen=True):
@@ -76,7 +77,10 @@ def _remote(context: Context, side: _Side) -> bool:
 
 def _overlap(context: Context, side: _Side) -> None:
     near, far = context.spaces[side.owner], context.spaces[side.remote]
-    common = [f"{a} and {b}" for a in near for b in far if a.overlaps(b)]
+    if len(near.prefixes) <= len(far.prefixes):
+        common = [f"{a} and {b}" for a in near.prefixes for b in far.overlapping(a)]
+    else:
+        common = [f"{a} and {b}" for b in far.prefixes for a in near.overlapping(b)]
     if common:
         context.add(
             side.path, "remoteVirtualNetwork",
@@ -88,13 +92,22 @@ def _overlap(context: Context, side: _Side) -> None:
 
 def _between_spokes(context: Context, sides: list[_Side]) -> None:
     """Two networks that are both peered with a third must not overlap either (PEER-9)."""
-    around: dict[str, list[tuple[int, int, _Side, str, IPv4Network]]] = {}
+    around: dict[str, list[tuple[_Side, str]]] = {}
     for side in sides:
         for hub, spoke in ((side.owner, side.remote), (side.remote, side.owner)):
-            ranges = around.setdefault(hub, [])
-            ranges.extend((int(prefix[0]), int(prefix[-1]), side, spoke, prefix) for prefix in context.spaces[spoke])
+            around.setdefault(hub, []).append((side, spoke))
     told: set[tuple[str, frozenset[str]]] = set()
-    for hub, ranges in around.items():
+    for hub, spokes in around.items():
+        count = sum(len(context.spaces[spoke].prefixes) for _, spoke in spokes)
+        path = ("virtualNetworks", hub)
+        limit(context, path, "virtualNetworkPeerings", count, PREFIXES_OF_PEERS, "prefixes of peered networks")
+        if len(spokes) < 2 or count > PREFIXES_OF_PEERS:
+            continue
+        ranges = [
+            (int(prefix[0]), int(prefix[-1]), side, spoke, prefix)
+            for side, spoke in spokes
+            for prefix in context.spaces[spoke].prefixes
+        ]
         ranges.sort(key=lambda item: item[:2])
         open_ones: list[tuple[int, int, _Side, str, IPv4Network]] = []
         for current in ranges:

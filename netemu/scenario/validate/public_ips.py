@@ -53,14 +53,13 @@ def public_address(context: Context, path: Path, address: IPv4Address) -> bool:
             "one such as 198.51.100.7", codes.ADDRESS_IN_USE,
         )  # fmt: skip
         return False
-    for name, space in context.spaces.items():
-        inside = next((prefix for prefix in space if address in prefix), None)
-        if inside is not None:
-            context.add(
-                path, "ipAddress", f"{address} is in virtualNetworks/{name} ({inside})", "an address outside of it",
-                codes.ADDRESS_IN_USE,
-            )  # fmt: skip
-            return False
+    owner = context.owners.find(address)
+    if owner is not None:
+        context.add(
+            path, "ipAddress", f"{address} is in virtualNetworks/{owner[0]} ({owner[1]})", "an address outside of it",
+            codes.ADDRESS_IN_USE,
+        )  # fmt: skip
+        return False
     return True
 
 

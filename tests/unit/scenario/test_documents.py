@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netemu.azure.network import resolve
+from netemu.errors import PersonError
 from netemu.scenario import read_document, read_scenario, read_text
 
 SHIPPED = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
@@ -71,3 +72,12 @@ def test_a_document_knows_where_everything_is(tmp_path: Path, golden: str) -> No
         (("expect", 7), (40, 1)),
     ):
         assert document.position(*path) == position
+
+
+@pytest.mark.parametrize("name", ["a\nb.yaml", "\x1b[2J.yaml", "\x9b.yaml", "\udcff.yaml"])
+def test_a_file_whose_name_no_message_could_show_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("name: lab\n")
+    with pytest.raises(PersonError) as caught:
+        read_scenario(tmp_path / name)
+    assert str(caught.value).isprintable()
+    assert "rename it" in str(caught.value)

@@ -41,6 +41,11 @@ def networks(count: int) -> str:
 NETWORK = "virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {s: {addressPrefix: 10.0.0.0/20}}}}\n"
 
 
+def spaces(count: int) -> str:
+    entries = ", ".join(f"10.{n // 256}.{n % 256}.0/24" for n in range(count))
+    return f"virtualNetworks: {{net: {{addressSpace: [{entries}]}}}}"
+
+
 def addresses(count: int) -> str:
     entries = ", ".join(f"c{n}: {{subnet: net/s}}" for n in range(count))
     return f"{NETWORK}networkInterfaces: {{nic: {{ipConfigurations: {{{entries}}}}}}}"
@@ -67,6 +72,7 @@ LIMITS = [
     (prefixes, 4000, "networkSecurityGroups/nsg/securityRules/r: 4001 sourceAddressPrefixes; at most 4000"),
     (tables, 200, "201 routeTables; at most 200"),
     (networks, 1000, "1001 virtualNetworks; at most 1000"),
+    (spaces, 1000, "virtualNetworks/net: 1001 prefixes; at most 1000"),
     (addresses, 256, "networkInterfaces/nic: 257 ipConfigurations; at most 256"),
     (machine_addresses, 256, "virtualMachines/vm: 257 private addresses; at most 256"),
     (memberships, 20, "virtualMachines/vm: 21 applicationSecurityGroups; at most 20"),

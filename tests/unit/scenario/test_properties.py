@@ -274,6 +274,19 @@ virtualMachines: {vm: {subnet: net/web, run: "sleep \\e[2J 1"}}
     pytest.param(
         """\
 name: lab
+virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {web: {addressPrefix: 10.0.1.0/24}, db: {addressPrefix: 10.0.2.0/24}}}}
+virtualMachines: {vm: {subnet: net/web, run: "sleep \\x9b2J 1"}}
+expect: {from: vm, to: 10.0.0.9, port: 1, access: Allow, name: "what XML cannot carry: \\uFFFE"}
+""",
+        [
+            "lab.yaml:3:46: virtualMachines/vm: run has a control character: `sleep \\x9b2J 1`; remove it (InvalidParameter)",
+            "lab.yaml:4:64: expect/1: name has a control character: `what XML cannot carry: \\ufffe`; remove it (InvalidParameter)",
+        ],
+        id="control characters beyond ASCII",
+    ),
+    pytest.param(
+        """\
+name: lab
 virtualNetworks: {net: {addressSpace: [10.0.0.0/16, ]}}
 virtualMachines: {vm: {networkInterfaces: [~]}}
 """,

@@ -20,6 +20,7 @@ SYNTAX = [
     ("name: lab\ninternet:\n\thosts:\n", "f.yaml:3:1: not YAML: a tab cannot indent; use spaces (InvalidRequestFormat)"),
     ("name: a: b\n", "f.yaml:1:8: not YAML: mapping values are not allowed in this context (InvalidRequestFormat)"),
     ("name: [lab\n", "f.yaml:2:1: not YAML: ',' or ']' expected while parsing a flow sequence (InvalidRequestFormat)"),
+    ("name: [lab", "f.yaml:1:11: not YAML: ',' or ']' expected while parsing a flow sequence (InvalidRequestFormat)"),
     ("name: 'lab\n", "f.yaml:2:1: not YAML: found unexpected end of stream while scanning a quoted scalar (InvalidRequestFormat)"),
     ("name: @lab\n", "f.yaml:1:7: not YAML: found character that cannot start any token while scanning for the next token; texts that begin with such a sign need quotes (InvalidRequestFormat)"),
     ("name: lab\nlocation: \x00\n", "f.yaml:2:11: character U+0000 is not allowed in YAML; remove it (InvalidRequestFormat)"),
