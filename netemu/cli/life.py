@@ -61,8 +61,13 @@ def up_command(file: str | None, plan_file: str | None) -> None:
 def unchanged_lab(file: Path) -> str | None:
     """The name of the lab that is up just as a file says, when that can be told without compiling it."""
     from netemu.lab.up import unchanged
+    from netemu.scenario import LARGEST
 
-    folder = unchanged(file.read_bytes()) if file.is_file() else None
+    try:
+        small = file.is_file() and file.stat().st_size <= LARGEST
+        folder = unchanged(file.read_bytes()) if small else None
+    except OSError:
+        return None  # which reading it in earnest will explain
     return folder.name if folder is not None else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PUBLIC_POOL, InternetHost, Network
+from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PLATFORM_ADDRESS, PUBLIC_POOL, InternetHost, Network
 from netemu.compile.edge import public_addresses
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
@@ -78,7 +78,7 @@ chain host {{
 }}
 chain route {{
  type filter hook prerouting priority -300; policy accept;
- ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
+ ip daddr {{ {PRIVATE}, {PLATFORM_ADDRESS} }} counter drop comment "private destination"
  ip daddr != @known counter drop comment "no such host"
 }}
 }}

@@ -133,7 +133,7 @@ def test_programs_have_logs_an_environment_and_the_scenarios_directory(host: Hos
     log = host.root() / "run/netemu/logs/logs/a+2.log"
     wait_for(lambda: log.exists() and "oops" in log.read_text(), "the program writes its log")
     *lines, signals, last = log.read_text().splitlines()
-    assert [*lines, last] == ["here", "NETEMU_LAB=logs", "NETEMU_NODE=a", "a", "oops"]
+    assert [*lines, last] == ["here", "NETEMU_LAB=logs", "NETEMU_NODE=a", "NETEMU_PROGRAM=a+2", "a", "oops"]
     assert ignored(signals) == 0
     done = wait_for(lambda: (done := host.netemu("status")).returncode == 1 and done, "it ends")
     assert "ended: sh -c" in done.stdout and "(see /run/netemu/logs/logs/a+2.log)" in done.stdout
