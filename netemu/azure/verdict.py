@@ -64,7 +64,7 @@ class Engine:
                 sourceSeenAs=_address(end.packet.destination),
                 destinationSeenAs=_address(end.packet.source),
             )
-            return structs.replace(verdict, reply=reply, answered=True)
+            return structs.replace(verdict, reply=reply, answered=self._has(sender, end.packet.source))
         back = Walk(self._placement, memory, replying=True)
         returned = self._answer(back, end)
         answered = returned.access == "Allow" and returned.receiver == sender and returned.packet == packet.reversed()
@@ -86,6 +86,14 @@ class Engine:
             packet = packet_of(flow, int(flow.sourceAddress or self.network.hosts[name].address))
             return packet, name, walk.from_host(name, packet)
         raise PersonError(f"{name} is neither a virtual machine, a NIC nor an internet host")
+
+    def _has(self, sender: str, address: int) -> bool:
+        """Is it the sender's own address? The platform answers whoever is asked for, not who asks in another's name."""
+        machine = self.network.machines.get(sender)
+        if machine is None:
+            return True
+        own = {int(config.address) for nic in machine.nics for config in nic.ipConfigs}
+        return address in own or address == 0  # 0.0.0.0: it asks for its address (PLT-5)
 
     def _answer(self, walk: Walk, end: End) -> End:
         """The receiver sends from the address and port that it was spoken to, by its own routes (NIC-4)."""

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 from azure_networks import FORWARDING, HOSTS, Lab, nsg, route, routes, rule, subnet, vnet
+
+from netemu.azure.flow import Flow
+from netemu.azure.network import resolve
+from netemu.azure.verdict import judge
+from netemu.scenario import read_text
 
 
 def plain(**others):
@@ -278,3 +285,17 @@ def test_every_step_can_be_read_by_people():
     assert found.reply.steps[0].text == (
         "b-nic: Tcp 10.0.2.4:80 -> 10.0.1.4:49152 passes outbound as part of a flow that was allowed"
     )
+
+
+@pytest.mark.azure("PLT-1")
+def test_the_platform_does_not_answer_one_who_asks_in_anothers_name():
+    text = """
+virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {s: {addressPrefix: 10.0.0.0/24}}}}
+virtualMachines: {fw: {subnet: net/s, enableIPForwarding: true}}
+"""
+    network = resolve(read_text(f"name: unit\n{text}", "unit.yaml"))
+    for source, answered in ((None, True), (IPv4Address("10.0.0.99"), False)):
+        flow = Flow(source="fw", destinationAddress=IPv4Address("168.63.129.16"), protocol="Udp", destinationPort=53,
+                    sourcePort=5353, sourceAddress=source)  # fmt: skip
+        verdict = judge(network, flow)
+        assert verdict.access == "Allow" and verdict.answered is answered
