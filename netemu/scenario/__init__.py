@@ -11,6 +11,7 @@ A scenario that is returned from here is one that `netemu.azure.network.resolve`
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -72,10 +73,20 @@ def _document(text: str, filename: str) -> Document:
     return Document(filename, scenario, root)
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _text_of(path: Path) -> str:
-    if CONTROL.search(str(path)) or "\n" in str(path):  # no message could name it, no record of a lab keep it
+    if CONTROL.search(str(path)) or "\n" in str(path):  # no message could name it
         raise PersonError(f"{clean(str(path))}: the file's name has control characters or is not UTF-8; rename it")
     try:
+        if not _is_utf8(os.path.abspath(path)):  # no record of a lab could keep it
+            raise PersonError(f"{path}: the name of its directory is not UTF-8; put it into another one")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:

@@ -81,3 +81,11 @@ def test_a_file_whose_name_no_message_could_show_is_refused_in_one_line(tmp_path
         read_scenario(tmp_path / name)
     assert str(caught.value).isprintable()
     assert "rename it" in str(caught.value)
+
+
+def test_a_file_whose_directory_no_record_could_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "\udcff").mkdir()
+    (tmp_path / "\udcff" / "lab.yaml").write_text("name: lab\n")
+    monkeypatch.chdir(tmp_path / "\udcff")
+    with pytest.raises(PersonError, match=r"lab\.yaml: the name of its directory is not UTF-8"):
+        read_scenario("lab.yaml")
