@@ -1,7 +1,8 @@
 """What differs between two versions of a scenario: resources and their properties, in ARM's words. Pure.
 
-Both are compared in their long form, with every default written out: what means the same is no difference. `expect` is
-no resource.
+Both are compared in their long form, with every default written out, also those that follow from elsewhere (the
+scenario's location, a VM's name): what means the same is no difference. `expect` is no resource.
+Sources: Azure rules RES-1…RES-6, ARM-3, NSG-14, IP-6, OUT-11.
 """
 
 from __future__ import annotations
@@ -12,10 +13,19 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from netemu.azure.allocation import SHORT_FORM, expand
+from netemu.azure.allocation import SHORT_FORM, Expanded, expand
+from netemu.azure.network import host_name
 from netemu.azure.resources import Scenario
 
 Action = Literal["create", "update", "delete"]
+Value = str | int | bool | list[str] | None
+"""A list of one is its element, as in a scenario; an empty one is no value."""
+
+KINDS = (
+    "virtualNetworks", "networkSecurityGroups", "applicationSecurityGroups", "routeTables", "publicIPAddresses",
+    "networkInterfaces", "virtualMachines",
+)  # fmt: skip
+"""The resources of ARM that stand alone, which all have a location, in the order in which they are told."""
 
 CHILDREN = {
     "virtualNetworks": ("subnets", "virtualNetworkPeerings"),
@@ -29,12 +39,28 @@ OF_THE_NIC = (*SHORT_FORM, "networkSecurityGroup", "enableIPForwarding")
 """What the short form of a VM says about its only NIC."""
 
 
+PLURALS = {
+    "sourcePortRange": "sourcePortRanges",
+    "destinationPortRange": "destinationPortRanges",
+    "sourceAddressPrefix": "sourceAddressPrefixes",
+    "destinationAddressPrefix": "destinationAddressPrefixes",
+}
+"""Two names of one thing: a rule has one of them, and either may have a list (NSG-14)."""
+
+UNORDERED = {
+    *PLURALS, *PLURALS.values(), "addressSpace", "applicationSecurityGroups", "sourceApplicationSecurityGroups",
+    "destinationApplicationSecurityGroups",
+}  # fmt: skip
+"""Lists that are sets. In others the order has a meaning: the first NIC is the primary one, the first server is asked
+first, the first program starts first."""
+
+
 class PropertyChange(Struct, frozen=True):
     """A property whose value differs; `before` and `after` are None where there is no value."""
 
     name: str
-    before: Any
-    after: Any
+    before: Value
+    after: Value
 
 
 class ResourceChange(Struct, frozen=True):
@@ -60,31 +86,64 @@ def azure_changes(old: Scenario | None, new: Scenario | None) -> list[ResourceCh
     return changes
 
 
-def _properties(before: dict[str, Any], after: dict[str, Any]) -> Iterator[PropertyChange]:
+def _properties(before: dict[str, Value], after: dict[str, Value]) -> Iterator[PropertyChange]:
+    names = {single: plural for single, plural in PLURALS.items() if plural in before or plural in after}
+    before, after = ({names.get(name, name): value for name, value in each.items()} for each in (before, after))
     for name in dict.fromkeys([*after, *before]):
-        if before.get(name) != after.get(name):
+        if not _same(name, before.get(name), after.get(name)):
             yield PropertyChange(name, before.get(name), after.get(name))
 
 
-def _resources(scenario: Scenario) -> Iterator[tuple[str, dict[str, Any]]]:
+def _same(name: str, before: Value, after: Value) -> bool:
+    if name in UNORDERED and isinstance(before, list) and isinstance(after, list):
+        return sorted(before) == sorted(after)
+    return before == after
+
+
+def _resources(scenario: Scenario) -> Iterator[tuple[str, dict[str, Value]]]:
     """Every resource by its path, with the properties that have a value."""
     content = msgspec.to_builtins(scenario)
     long = expand(scenario)
-    nics = {name: msgspec.to_builtins(nic) for name, nic in long.nics.items()}
-    machines = content["virtualMachines"]
-    for name, machine in machines.items():
-        for short in OF_THE_NIC:
-            machine.pop(short, None)
-        machine["networkInterfaces"] = list(long.machine_nics[name])
-    for kind in ("virtualNetworks", "networkSecurityGroups", "applicationSecurityGroups", "routeTables",
-                 "publicIPAddresses"):  # fmt: skip
+    content["networkInterfaces"] = {name: msgspec.to_builtins(nic) for name, nic in long.nics.items()}
+    _write_out_defaults(content, long)
+    for kind in KINDS:
         yield from _of_kind(kind, content[kind])
-    yield from _of_kind("networkInterfaces", nics)
-    yield from _of_kind("virtualMachines", machines)
     yield from _of_kind("internet/hosts", content["internet"]["hosts"])
 
 
-def _of_kind(kind: str, items: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _write_out_defaults(content: dict[str, Any], long: Expanded) -> None:
+    """Put the defaults that follow from something else where nothing is written."""
+    for kind in KINDS:
+        for item in content[kind].values():
+            # ARM reads `West Europe` as `westeurope` (ARM-3).
+            item["location"] = (item["location"] or content["location"]).replace(" ", "").lower()
+    for group in content["networkSecurityGroups"].values():
+        for rule in group["securityRules"].values():
+            _write_out_any(rule)
+    for public in content["publicIPAddresses"].values():
+        usual = "Static" if public["sku"] == "Standard" else "Dynamic"  # OUT-11
+        public["publicIPAllocationMethod"] = public["publicIPAllocationMethod"] or usual
+    for name, nic in content["networkInterfaces"].items():
+        for key, config in nic["ipConfigurations"].items():
+            config["primary"] = key == long.primary_config[name]
+            del config["privateIPAllocationMethod"]  # Static with an address and Dynamic without: said already (IP-6)
+    for name, machine in content["virtualMachines"].items():
+        for short in OF_THE_NIC:
+            del machine[short]
+        machine["networkInterfaces"] = list(long.machine_nics[name])
+        machine["computerName"] = machine["computerName"] or host_name(name)
+
+
+def _write_out_any(rule: dict[str, Any]) -> None:
+    """What a rule leaves out is any port and, unless it names ASGs, any address."""
+    for side in ("source", "destination"):
+        if not rule[f"{side}PortRanges"]:
+            rule[f"{side}PortRange"] = rule[f"{side}PortRange"] or ["*"]
+        if not rule[f"{side}AddressPrefixes"] and not rule[f"{side}ApplicationSecurityGroups"]:
+            rule[f"{side}AddressPrefix"] = rule[f"{side}AddressPrefix"] or ["*"]
+
+
+def _of_kind(kind: str, items: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Value]]]:
     for name, properties in items.items():
         children = {child: properties.pop(child, None) or {} for child in CHILDREN.get(kind, ())}
         yield f"{kind}/{name}", dict(_leaves("", properties))
@@ -93,7 +152,7 @@ def _of_kind(kind: str, items: dict[str, dict[str, Any]]) -> Iterator[tuple[str,
                 yield f"{kind}/{name}/{child}/{key}", dict(_leaves("", entry))
 
 
-def _leaves(prefix: str, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _leaves(prefix: str, value: dict[str, Any]) -> Iterator[tuple[str, Value]]:
     """Properties down to the leaf, as `dnsSettings.dnsServers`; a list of one is its element, nothing is left out."""
     for name, item in value.items():
         if isinstance(item, dict):
