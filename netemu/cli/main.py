@@ -21,6 +21,13 @@ COMMANDS = {
 """Command to the module of this package that has it."""
 
 
+def with_paragraphs(command: click.Command) -> click.Command:
+    r"""Let click see the \\b of our raw docstrings: the paragraph behind it is not wrapped."""
+    if command.help is not None:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    return command
+
+
 class Commands(click.Group):
     """Commands that are imported when they are used."""
 
@@ -34,7 +41,7 @@ class Commands(click.Group):
             return None
         module = import_module(f"netemu.cli.{COMMANDS[name]}")
         command: click.Command = getattr(module, f"{name}_command")
-        return command
+        return with_paragraphs(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -62,6 +69,9 @@ def cli() -> None:
           sudo netemu exec web1 -- curl -s http://app1:8080
           sudo netemu down
     """
+
+
+with_paragraphs(cli)
 
 
 def main() -> None:

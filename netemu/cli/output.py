@@ -40,7 +40,7 @@ class Progress:
         import sys
 
         self.what = what
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr is not None and sys.stderr.isatty()  # None when it is closed
         self._shown = -1
 
     def __call__(self, done: int, steps: int, item: str) -> None:

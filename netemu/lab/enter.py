@@ -45,7 +45,7 @@ def execute(folder: LabFolder, name: str, argv: tuple[str, ...]) -> None:
         raise SystemRefusal(f"cannot enter {name}: {error.strerror}") from error
     try:
         os.execvp(argv[0], argv)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: an empty name, or one with a NUL
         raise PersonError(f"there is no program {argv[0]!r} on this machine") from None
     except OSError as error:
         raise PersonError(f"cannot run {argv[0]!r}: {error.strerror}") from error
