@@ -213,12 +213,11 @@ def flows(seed: int, network: Network, count: int) -> list[Flow]:
     own_of_several = {a for name in several for a in by_nic[name]}
     """What answers from these to a secondary address asks for its MAC in the name of another NIC: ARP-2 stops it."""
     primary = {m.name: {nic.address for nic in m.nics} for m in network.machines.values()}
-    without = {**{m: own[m] - primary[m] for m in own}, **{n.name: own[n.machine] for n in network.nics.values()},
-               **{host: {PLATFORM_ADDRESS} for host in network.hosts}}  # fmt: skip
+    without = {**{m: own[m] - primary[m] for m in own}, **{n.name: own[n.machine] for n in network.nics.values()}}
     result = []
     for _ in range(count):
         source = rng.choice(sources)
-        target = rng.choice([address for address in targets if address not in without[source]])
+        target = rng.choice([address for address in targets if address not in without.get(source, ())])
         address = None
         drawn = rng.random()
         if source not in network.hosts and target not in own.get(source, ()) and target != PLATFORM_ADDRESS:
