@@ -23,16 +23,20 @@ def up_command(file: str | None, plan_file: str | None) -> None:
     \b
     Example:  sudo netemu up scenarios/three-tier.yaml
     """
+    import gc
+
+    if (file is None) == (plan_file is None):
+        raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
+    gc.disable()  # a large lab is a million objects and hardly any garbage; this process ends soon
+    if file is not None and (there := unchanged_lab(Path(file))) is not None:
+        click.echo(f"{there} is up as described; nothing to do")
+        return
+
     from netemu.cli.output import Progress
     from netemu.lab.rootless import become_root_of_a_new_lab
     from netemu.lab.source import planned, read_once
     from netemu.lab.up import up
 
-    if (file is None) == (plan_file is None):
-        raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
-    if file is not None and (there := unchanged_lab(Path(file))) is not None:
-        click.echo(f"{there} is up as described; nothing to do")
-        return
     order = read_once(Path(file)) if file is not None else planned(Path(plan_file or ""))
     scenario = order.scenario
     become_root_of_a_new_lab(scenario.name)
@@ -60,12 +64,10 @@ def up_command(file: str | None, plan_file: str | None) -> None:
 
 def unchanged_lab(file: Path) -> str | None:
     """The name of the lab that is up just as a file says, when that can be told without compiling it."""
-    from netemu.lab.up import unchanged
-    from netemu.scenario import LARGEST
+    from netemu.lab.unchanged import unchanged
 
     try:
-        small = file.is_file() and file.stat().st_size <= LARGEST
-        folder = unchanged(file.read_bytes()) if small else None
+        folder = unchanged(file.read_bytes()) if file.is_file() else None
     except OSError:
         return None  # which reading it in earnest will explain
     return folder.name if folder is not None else None

@@ -15,14 +15,17 @@ HOST_SYSCTLS = {
     "ipv4/ip_forward": "0",
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
-    "ipv4/conf/all/send_redirects": "0",
-    "ipv4/conf/default/send_redirects": "0",
-    "ipv4/conf/all/accept_redirects": "0",
-    "ipv4/conf/default/accept_redirects": "0",
     "ipv6/conf/default/disable_ipv6": "1",
 }
-"""A guest neither forwards nor listens to redirects until it is told to; an appliance with one NIC would otherwise
-tell its clients to go past it. IPv6 is out of scope (ARP-12)."""
+"""A guest does not forward until it is told to, and may have several NICs. IPv6 is out of scope (ARP-12)."""
+
+APPLIANCE_SYSCTLS = {
+    **HOST_SYSCTLS,
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
+}
+"""An appliance with one NIC would otherwise tell its clients to go past it. They would not listen: a redirect counts
+only when it comes from the gateway in use (net/ipv4/route.c, __ip_do_redirect), and that is the fabric."""
 
 FIRST_INDEX = 2
 KNOWN_PEERS = 32
@@ -71,7 +74,7 @@ def _machine(network: Network, machine: Machine) -> Namespace:
                 for key, value in machine.sysctls.items()}  # fmt: skip
     return Namespace(
         name=machine.name,
-        sysctls=dict(HOST_SYSCTLS),
+        sysctls=dict(APPLIANCE_SYSCTLS if any(nic.enableIPForwarding for nic in machine.nics) else HOST_SYSCTLS),
         settings=settings,
         hostname=machine.computerName,
         files={"resolv.conf": resolver, "hosts": "127.0.0.1 localhost\n"},

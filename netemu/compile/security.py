@@ -73,6 +73,7 @@ class Chains(Struct):
 def compile_security(network: Network, ports: dict[str, str]) -> Chains:
     """All chains of a network; `ports` maps NIC names to interface names."""
     chains = Chains()
+    rules = _Rules(network)
     done: set[str] = set()
     contexts: set[Context] = set()
     for nic in network.nics.values():
@@ -88,7 +89,7 @@ def compile_security(network: Network, ports: dict[str, str]) -> Chains:
                 name = chain_name(direction, group, context)
                 if name not in done:
                     done.add(name)
-                    chains.text.extend(_chain(network, name, done, direction, group, context))
+                    chains.text.extend(_chain(rules, name, done, direction, group, context))
                 target[direction][port] = name
             _platform(network, chains, done, port, group, context)
     return chains
@@ -263,11 +264,11 @@ def _in_order(network: Network, group: str, direction: str) -> Iterator[tuple[st
     return iter(sorted(chosen, key=lambda item: item[1].priority))
 
 
-def _chain(network: Network, chain: str, done: set[str], direction: str, group: str, context: Context) -> Iterator[str]:
+def _chain(known: _Rules, chain: str, done: set[str], direction: str, group: str, context: Context) -> Iterator[str]:
     """The chain of an NSG in one context."""
-    rules = [(_rule(network, context, name, rule), rule) for name, rule in _in_order(network, group, direction)]
+    rules = [known.compiled(context, name, rule) for name, rule in _in_order(known.network, group, direction)]
     # An empty ASG, or a tag without addresses here: the rule matches nothing.
-    rules = [(rule, written) for rule, written in rules if rule.source.ranges != () != rule.destination.ranges]
+    rules = [(rule, line) for rule, line in rules if rule.source.ranges != () != rule.destination.ranges]
     if len(rules) > SHORT_LIST + len(DEFAULT_RULES) // 2:
         targets = []
         for rule, _ in rules:
@@ -279,11 +280,27 @@ def _chain(network: Network, chain: str, done: set[str], direction: str, group: 
         yield from stages_chains.staged(chain, [rule for rule, _ in rules], targets)
         return
     yield f"chain {chain} {{"
-    for rule, written in rules:
-        verdict = "return" if rule.allows else "drop"
-        match = f"{rule.source.test}{rule.destination.test}{_protocol(written)}"
-        yield f' {match}counter {verdict} comment "{rule.name}"'
+    yield from (line for _, line in rules)
     yield "}"
+
+
+class _Rules:
+    """Rules in numbers and as lines. The default rules are the same in every NSG, and people copy their own."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._known: dict[tuple[Context, str, arm.SecurityRule], tuple[Rule, str]] = {}
+
+    def compiled(self, context: Context, name: str, written: arm.SecurityRule) -> tuple[Rule, str]:
+        """A rule of an NSG in one context."""
+        found = self._known.get((context, name, written))
+        if found is None:
+            rule = _rule(self.network, context, name, written)
+            verdict = "return" if rule.allows else "drop"
+            match = f"{rule.source.test}{rule.destination.test}{_protocol(written)}"
+            found = rule, f' {match}counter {verdict} comment "{name}"'
+            self._known[context, name, written] = found
+        return found
 
 
 def _rule(network: Network, context: Context, name: str, rule: arm.SecurityRule) -> Rule:

@@ -12,7 +12,7 @@ from netemu.lab import names, start
 from netemu.lab.folder import Kept, LabFolder, ProcessRecord, Record
 from netemu.lab.interrupts import Interrupts
 from netemu.lab.missing import is_alive
-from netemu.lab.parts import files
+from netemu.lab.parts import content_of, files
 from netemu.lab.survey import Desired, clear, reconciler
 from netemu.linux import processes
 from netemu.linux.difference import Change, File, Whole
@@ -43,7 +43,7 @@ class Changer:
         for namespace in lab.namespaces.values():
             for path, content in files(namespace, folder):
                 if _write(path, content):
-                    self._reload(namespace, path.name)
+                    self._reload(namespace, os.path.basename(path))
         gone = [c.namespace for c in kernel if c.action == "-" and isinstance(c.thing, Whole)]
         if kernel:
             self._namespaces(kernel)
@@ -159,12 +159,12 @@ class Changer:
             processes.signal_one(self.record.agent.pid, self.record.agent.started, signal.SIGHUP)  # the record is new
 
 
-def _write(path: Path, content: str) -> bool:
+def _write(path: str, content: str) -> bool:
     """In place: programs that run have the very file mounted over theirs. Whether there was anything to write."""
-    try:
-        if path.read_text() == content:
-            return False
-    except (OSError, UnicodeDecodeError):
-        path.parent.mkdir(exist_ok=True)
-    path.write_text(content)
+    there = content_of(path)
+    if there == content:
+        return False
+    if there is None:
+        Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text(content)
     return True

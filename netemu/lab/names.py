@@ -26,22 +26,25 @@ def refuse_foreign(folder: LabFolder, nodes: Iterable[str]) -> None:
     """Refuse to take a name that is somebody else's."""
     for node in nodes:
         for directory in (NETNS, ETC_NETNS):
-            path = directory / f"{folder.name}.{node}"
+            path = f"{directory}/{folder.name}.{node}"
             if os.path.lexists(path) and not _is_ours(folder, path):
                 raise PersonError(
                     f"{path} is there already and is not netemu's; remove it or rename the lab or `{node}`"
                 )
 
 
-def _is_ours(folder: LabFolder, path: Path) -> bool:
-    return path.is_symlink() and str(path.readlink()).startswith(f"{folder.path}/")
+def _is_ours(folder: LabFolder, path: Path | str) -> bool:
+    try:
+        return os.readlink(path).startswith(f"{folder.path}/")
+    except OSError:
+        return False  # no symbolic link
 
 
-def paths(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> Iterator[Path]:
+def paths(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> Iterator[str]:
     """Every name that a lab should have."""
     for directory, chosen in ((NETNS, nodes), (ETC_NETNS, with_files)):
         for node in chosen:
-            yield directory / f"{folder.name}.{node}"
+            yield f"{directory}/{folder.name}.{node}"
 
 
 def publish(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) -> None:
@@ -52,22 +55,21 @@ def publish(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) 
                 _marker(directory).touch()
                 directory.mkdir()
             for node in chosen:
-                path = directory / f"{folder.name}.{node}"
+                path = f"{directory}/{folder.name}.{node}"
                 try:
-                    path.symlink_to(target / node)
+                    os.symlink(f"{target}/{node}", path)
                 except FileExistsError:
                     if not _is_ours(folder, path):
                         raise PersonError(f"{path} is there already and is not netemu's") from None
 
 
-def published(folder: LabFolder) -> Iterator[Path]:
+def published(folder: LabFolder) -> Iterator[str]:
     """Every name that leads into a lab's folder."""
     for directory in (NETNS, ETC_NETNS):
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(directory):
-                path = Path(entry.path)
-                if entry.name.startswith(f"{folder.name}.") and _is_ours(folder, path):
-                    yield path
+                if entry.name.startswith(f"{folder.name}.") and _is_ours(folder, entry.path):
+                    yield entry.path
 
 
 def unpublish(folder: LabFolder, node: str) -> None:
@@ -83,7 +85,8 @@ def withdraw(folder: LabFolder) -> None:
     """Remove a lab's names, and the directories themselves if netemu made them and nobody else uses them."""
     with _alone():
         for path in list(published(folder)):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         for directory in (NETNS, ETC_NETNS):
             if _marker(directory).exists() and not _is_in_use(directory):
                 with contextlib.suppress(OSError):  # what others have put there makes the directory theirs

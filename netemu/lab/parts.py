@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from netemu.compile.numbering import FABRIC
 from netemu.lab import names
@@ -13,16 +13,19 @@ from netemu.lab.start import AGENT
 from netemu.linux.difference import Action, Change, File, Thing
 from netemu.linux.state import Lab, Namespace, Program
 
+ENOUGH = 1 << 16
+"""Bytes that nearly every file of a lab is shorter than."""
 
-def files(namespace: Namespace, folder: LabFolder) -> Iterator[tuple[Path, str]]:
-    """Every file of a namespace, with its content."""
+
+def files(namespace: Namespace, folder: LabFolder) -> Iterator[tuple[str, str]]:
+    """Every file of a namespace: its path and its content. Paths are plain strings: a large lab has thousands."""
     if namespace.files:
-        directory = folder.etc / namespace.name
+        directory = f"{folder.etc}/{namespace.name}"
         for name, content in namespace.files.items():
-            yield directory / name, content
-        yield directory / "hostname", f"{namespace.hostname}\n"
+            yield f"{directory}/{name}", content
+        yield f"{directory}/hostname", f"{namespace.hostname}\n"
     for name, content in namespace.daemon_files.items():
-        yield folder.daemons / name, content
+        yield f"{folder.daemons}/{name}", content
 
 
 def part_changes(lab: Lab, folder: LabFolder, record: Record) -> list[Change]:
@@ -33,26 +36,36 @@ def part_changes(lab: Lab, folder: LabFolder, record: Record) -> list[Change]:
 def _files(lab: Lab, folder: LabFolder) -> Iterator[Change]:
     for namespace in lab.namespaces.values():
         for path, content in files(namespace, folder):
-            there = _content(path)
+            there = content_of(path)
             if there != content:
-                yield Change(namespace.name, "+" if there is None else "~", File(str(path)))
+                yield Change(namespace.name, "+" if there is None else "~", File(path))
 
 
-def _content(path: Path) -> str | None:
+def content_of(path: str) -> str | None:
+    """A file's content; None when it cannot be read."""
     try:
-        return path.read_text(errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        content = os.read(descriptor, ENOUGH)
+        while len(content) >= ENOUGH and (more := os.read(descriptor, ENOUGH)):
+            content += more
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return content.decode(errors="replace")
 
 
 def _names(lab: Lab, folder: LabFolder) -> Iterator[Change]:
+    action: Action
     with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
     wanted = set(names.paths(folder, lab.namespaces, with_files))
     there = set(names.published(folder))
-    for path in sorted(wanted - there):
-        yield Change(path.name.removeprefix(f"{folder.name}."), "+", File(str(path)))
-    for path in sorted(there - wanted):
-        yield Change(path.name.removeprefix(f"{folder.name}."), "-", File(str(path)))
+    for action, paths in (("+", wanted - there), ("-", there - wanted)):
+        for path in sorted(paths):
+            yield Change(path.rpartition("/")[2].removeprefix(f"{folder.name}."), action, File(path))
 
 
 def _processes(lab: Lab, record: Record, folder: LabFolder) -> Iterator[Change]:
@@ -82,7 +95,7 @@ def _process(
     elif process.argv != program.argv:
         yield change("~", Program(process.name, process.argv))
     elif program in namespace.daemons and any(
-        name != program.reloads and _content(folder.daemons / name) != content
+        name != program.reloads and content_of(f"{folder.daemons}/{name}") != content
         for name, content in namespace.daemon_files.items()
     ):
         yield change("~", program)

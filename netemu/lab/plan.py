@@ -13,8 +13,9 @@ from netemu.azure.changes import ResourceChange, azure_changes
 from netemu.azure.resources import Scenario
 from netemu.errors import NetemuError, PersonError
 from netemu.lab.folder import LabFolder
+from netemu.lab.present import is_there
 from netemu.lab.requirements import require_root
-from netemu.lab.survey import desire, fingerprint, is_there, survey
+from netemu.lab.survey import desire, fingerprint, survey
 from netemu.linux.describe import change_text
 from netemu.linux.difference import Change, Whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -13,8 +14,9 @@ from netemu.lab.events import events
 from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.missing import is_alive, missing
 from netemu.lab.ownership import resource_of, resources
+from netemu.lab.present import is_there
 from netemu.lab.requirements import has_root
-from netemu.lab.survey import Desired, desire, is_there, survey
+from netemu.lab.survey import Desired, desire, survey
 from netemu.linux import processes
 from netemu.linux.describe import change_text
 from netemu.linux.difference import Change, Whole
@@ -52,7 +54,7 @@ def status(folder: LabFolder, scenario: Scenario | None) -> dict[str, Any]:
     running: dict[str, list[dict[str, Any]]] = {}
     for pid, identity in processes.inside(set(identities)):
         running.setdefault(identities[identity], []).append({"pid": pid, "command": processes.command_line(pid)})
-    published = {path.name for path in names.published(folder)}
+    published = {os.path.basename(path) for path in names.published(folder)}
     result = {**summary(folder), "missing": missing(folder, record).texts(), "nodes": []}
     if desired is not None and record is not None and is_there(folder, record) and has_root():
         result.update(_differences(desired, folder, record))

@@ -12,17 +12,14 @@ from msgspec import Struct
 from netemu.azure.network import Network, resolve
 from netemu.azure.resources import Scenario
 from netemu.compile.lab import compile_lab
-from netemu.compile.numbering import FABRIC, INTERNET, Numbering, number
+from netemu.compile.numbering import Numbering, number
 from netemu.lab.folder import LabFolder, Record
 from netemu.lab.parts import part_changes
+from netemu.lab.present import our_nodes
 from netemu.linux import namespaces as ns
-from netemu.linux import processes
 from netemu.linux.difference import Change
 from netemu.linux.reconcile import Reconciler
 from netemu.linux.state import Lab
-
-CORE = (FABRIC, INTERNET)
-"""Without one of these nothing of a lab works: every link ends in one of them. The lab is built anew."""
 
 
 class Desired(Struct, frozen=True):
@@ -55,25 +52,6 @@ def desire(scenario: Scenario, folder: LabFolder) -> Desired:
     network = resolve(scenario, kept.given)
     numbering = number(network, kept.numbering)
     return Desired(network, numbering, compile_lab(network, str(folder.daemons), numbering))
-
-
-def is_there(folder: LabFolder, record: Record | None) -> bool:
-    """Is enough of the lab there to change it, rather than to build it anew?"""
-    return record is not None and not set(CORE) - set(our_nodes(folder, record))
-
-
-def our_nodes(folder: LabFolder, record: Record) -> list[str]:
-    """The nodes whose namespaces are there and are the ones that `up` made, as far as the record knows them.
-
-    The machine's own namespace is never ours, whoever has mounted it where.
-    """
-    own = processes.namespace_of(1)
-    result = []
-    for node in folder.nodes():
-        identity = processes.identity(folder.namespace(node))
-        if identity != own and record.namespaces.get(node, identity[1]) == identity[1]:
-            result.append(node)
-    return result
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -16,21 +15,23 @@ import msgspec
 import netemu
 from netemu.azure.network import Network
 from netemu.azure.resources import Scenario
+from netemu.compile.machines import HOST_SYSCTLS
 from netemu.errors import NetemuError, PersonError, SystemRefusal
 from netemu.lab import names, start
 from netemu.lab.change import HALF_WAY, Changer
 from netemu.lab.down import remove
-from netemu.lab.folder import RECORD_VERSION, Kept, LabFolder, Lock, Record, labs
+from netemu.lab.folder import RECORD_VERSION, Kept, LabFolder, Lock, Record
 from netemu.lab.interrupts import Interrupted, Interrupts
 from netemu.lab.missing import missing
 from netemu.lab.parts import files, part_changes
-from netemu.lab.requirements import has_root, require_library, require_root, require_tool
+from netemu.lab.present import is_there
+from netemu.lab.requirements import require_library, require_root, require_tool
 from netemu.lab.source import Order
-from netemu.lab.survey import Desired, desire, fingerprint, is_there, our_nodes, reconciler, survey
+from netemu.lab.survey import Desired, desire, fingerprint, reconciler, survey
 from netemu.linux.build import Builder, BuildError
 from netemu.linux.describe import change_text
 from netemu.linux.difference import Change
-from netemu.linux.reconcile import Reconciler
+from netemu.linux.nursery import Nursery
 from netemu.linux.state import Applied, Lab, Namespace
 
 Progress = Callable[[int, int, str], None]
@@ -68,10 +69,21 @@ def up(order: Order, progress: Progress, tell: Callable[[str], None]) -> Outcome
         require_library()
         folder.refuse_foreign()
         record = folder.read() if folder.is_mounted() else None
-        desired = desire(scenario, folder)
         if record is not None and is_there(folder, record):
+            desired = desire(scenario, folder)
             did = _change(desired, folder, record, order, progress, tell, interrupts)
             return Outcome(folder, desired.network, did)
+        return _anew(order, folder, record, progress, tell, interrupts)
+
+
+def _anew(
+    order: Order, folder: LabFolder, record: Record | None,
+    progress: Progress, tell: Callable[[str], None], interrupts: Interrupts,
+) -> Outcome:  # fmt: skip
+    """Build a lab of which nothing is there, or too little."""
+    scenario = order.scenario
+    with Nursery(len(scenario.virtualMachines), HOST_SYSCTLS) as nursery:
+        desired = desire(scenario, folder)
         _as_planned(order, fingerprint(desired.lab, None))
         _check(desired.lab, folder, interrupts)
         did = "built"
@@ -81,33 +93,12 @@ def up(order: Order, progress: Progress, tell: Callable[[str], None]) -> Outcome
             remove(folder, tell)
             did = "rebuilt"
         try:
-            _build(desired, folder, order, progress, interrupts)
+            _build(desired, folder, order, progress, interrupts, nursery)
             folder.write_desired(order.text, desired.lab)
         except BaseException as error:
             _give_up(folder.name, error, _remove_remains(folder), interrupts)
             raise
         return Outcome(folder, desired.network, did)
-
-
-def unchanged(text: bytes) -> LabFolder | None:
-    """The lab that is up just as this text describes; None when there is none, or one that differs in anything.
-
-    The text has been validated and compiled by an earlier `up`, so only the kernel has to be read: that is the usual
-    case of `up` again, and may take a tenth of what everything takes.
-    """
-    if not has_root():
-        return None
-    for folder in labs():
-        if not folder.scenario.is_file() or folder.scenario.read_bytes() != text or not folder.is_mounted():
-            continue
-        with contextlib.suppress(NetemuError, BuildError, OSError), Lock(folder.name):
-            lab, record = folder.desired(text), folder.read()
-            if lab is None or record is None or record.state != "running" or not is_there(folder, record):
-                continue
-            with Reconciler(lab, folder.namespaces, our_nodes(folder, record), folder.applied()) as opened:
-                if not opened.changes(thorough=False) and not part_changes(lab, folder, record):
-                    return folder
-    return None
 
 
 def _check(lab: Lab, folder: LabFolder, interrupts: Interrupts) -> None:
@@ -225,7 +216,7 @@ def _remove_remains(folder: LabFolder) -> str:
 
 
 def _build(
-    desired: Desired, folder: LabFolder, order: Order, progress: Progress, interrupts: Interrupts
+    desired: Desired, folder: LabFolder, order: Order, progress: Progress, interrupts: Interrupts, nursery: Nursery
 ) -> None:
     lab, network = desired.lab, desired.network
     scenario, directory = _where(order)
@@ -257,7 +248,7 @@ def _build(
         done += 1
         progress(min(done, steps), steps, what)
 
-    with Builder(lab, folder.namespaces, step) as builder:
+    with Builder(lab, folder.namespaces, step, nursery=nursery) as builder:
         builder.build()
         record.namespaces = {node: os.fstat(descriptor).st_ino for node, descriptor in builder.descriptors.items()}
         rulesets = {name: lab.namespaces[name].ruleset for name in builder.generations}
@@ -278,9 +269,10 @@ def _build(
 
 def _write_files(namespace: Namespace, folder: LabFolder) -> None:
     if namespace.files:
-        (folder.etc / namespace.name).mkdir()
+        os.mkdir(f"{folder.etc}/{namespace.name}")
     for path, content in files(namespace, folder):
-        path.write_text(content)
+        with open(path, "wb", buffering=0) as file:
+            file.write(content.encode())
 
 
 def _raise_file_limit(namespaces: int) -> None:

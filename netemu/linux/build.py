@@ -1,18 +1,20 @@
 """Brings namespaces from nothing to their desired state.
 
-One process, one thread, nothing forks. First all namespaces, then the pairs, made from their near ends; a namespace
+First all namespaces, then the pairs, made from their near ends; a namespace
 that has far ends is configured when all of them are there.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from netemu.linux import namespaces as ns
 from netemu.linux import nftables, rtnetlink
 from netemu.linux.describe import describe
+from netemu.linux.nursery import Nursery, Settings
 from netemu.linux.rtnetlink import Rtnetlink
 from netemu.linux.state import End, Lab, Namespace, Veth
 
@@ -35,13 +37,16 @@ class Builder:
     Those in `there` exist already and are left as they are; pairs may end in them.
     """
 
-    def __init__(self, lab: Lab, folder: Path, step: Step, there: dict[str, int] | None = None) -> None:
-        self.lab, self.folder, self.step = lab, folder, step
+    def __init__(
+        self, lab: Lab, folder: Path, step: Step, there: dict[str, int] | None = None, nursery: Nursery | None = None
+    ) -> None:
+        self.lab, self.folder, self.step, self.nursery = lab, folder, step, nursery
         self.descriptors: dict[str, int] = dict(there or {})
         self.generations: dict[str, int] = {}
         """Count of nftables transactions after ours, of the namespaces with a ruleset."""
         self._there = frozenset(self.descriptors)
-        self._inherited: dict[str, str] = {}
+        self._settings = Settings()
+        self._loads: dict[str, _Load] = {}
 
     def __enter__(self) -> Builder:
         return self
@@ -52,10 +57,20 @@ class Builder:
 
     def build(self) -> None:
         """Make every namespace and interface, with its configuration and ruleset."""
+        try:
+            self._build()
+        finally:
+            for load in self._loads.values():
+                load.join()
+
+    def _build(self) -> None:
         ends = self.lab.ends()
         fresh = [namespace for name, namespace in self.lab.namespaces.items() if name not in self._there]
         for namespace in fresh:
             self._create(namespace)
+            if len(namespace.ruleset) > LONG:
+                self._loads[namespace.name] = load = _Load(self.descriptors[namespace.name], namespace.ruleset)
+                load.start()
         waiting: list[tuple[Namespace, list[End]]] = []
         for namespace in fresh:
             near = [veth for end, veth in ends[namespace.name] if end is veth.near]
@@ -75,20 +90,18 @@ class Builder:
     def _create(self, namespace: Namespace) -> None:
         self.step(namespace.name)
         try:
-            self.descriptors[namespace.name] = descriptor = ns.create(self.folder / namespace.name)
-            with ns.entered(descriptor):
-                for name, value in namespace.sysctls.items():
-                    self._set(name, value)
+            path, ready = self.folder / namespace.name, None
+            if self.nursery is not None and namespace.sysctls == self.nursery.sysctls:
+                ready = self.nursery.take()
+            if ready is not None:
+                self.descriptors[namespace.name] = ready
+                ns.name(ready, path)
+            else:
+                self.descriptors[namespace.name] = descriptor = ns.create(path)
+                with ns.entered(descriptor):
+                    self._settings.write(namespace.sysctls)
         except OSError as error:
             raise BuildError(namespace.name, "creating the namespace", error) from error
-
-    def _set(self, name: str, value: str) -> None:
-        """Write a sysctl unless a new namespace has that value anyhow: reading once saves a write per namespace."""
-        inherited = self._inherited.get(name)
-        if inherited is None:
-            inherited = self._inherited[name] = ns.read_sysctl(name)
-        if inherited != value:
-            ns.write_sysctl(name, value)
 
     def _pairs(self, near: list[Veth]) -> Iterator[rtnetlink.Message]:
         yield rtnetlink.loopback_up()
@@ -110,9 +123,11 @@ class Builder:
         descriptor = self.descriptors[namespace.name]
         try:
             if namespace.ruleset:
-                with ns.entered(descriptor):
-                    require_netfilter()
-                nftables.apply(descriptor, namespace.ruleset)
+                load = self._loads.get(namespace.name)
+                if load is None:
+                    _handle(descriptor).apply(namespace.ruleset)
+                else:
+                    load.finish()
                 self.generations[namespace.name] = nftables.generation(descriptor)
         except OSError as error:
             raise BuildError(namespace.name, "loading the nftables ruleset", error) from error
@@ -127,6 +142,38 @@ def write_setting(namespace: str, name: str, value: str) -> None:
         ns.write_sysctl(name, value)
     except OSError as error:
         raise BuildError(namespace, f"sysctl net.{name.replace('/', '.')}={value}", error) from error
+
+
+LONG = 100_000
+"""Characters of a ruleset that is loaded beside everything else: rules name interfaces that need not be there yet."""
+
+
+class _Load(threading.Thread):
+    """The loading of a long ruleset: work for the kernel, that leaves this process free to make links meanwhile."""
+
+    def __init__(self, descriptor: int, ruleset: str) -> None:
+        super().__init__(name="load")
+        self.ruleset = ruleset
+        self.handle = _handle(descriptor)  # which only one thread at a time can open
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.handle.apply(self.ruleset)
+        except BaseException as error:  # `finish` raises it where it is awaited
+            self.error = error
+
+    def finish(self) -> None:
+        """Wait; raise what went wrong."""
+        self.join()
+        if self.error is not None:
+            raise self.error
+
+
+def _handle(descriptor: int) -> nftables.Handle:
+    with ns.entered(descriptor):
+        require_netfilter()
+    return nftables.Handle(descriptor)
 
 
 def require_netfilter() -> None:

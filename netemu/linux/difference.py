@@ -84,24 +84,25 @@ def differences(
 
 def _links(name: str, wanted: dict[int, tuple[End, Veth]], found: Observed) -> Iterator[Change]:
     for index, link in found.links.items():
-        if index not in wanted or not _is(link, *wanted[index]):
+        if index not in wanted or not is_end(link, *wanted[index]):
             yield Change(name, "-", link)
     for index, (end, veth) in wanted.items():
         there = found.links.get(index)
-        if there is None or not _is(there, end, veth):
+        if there is None or not is_end(there, end, veth):
             if end is veth.near:
                 yield Change(name, "+", veth)
-        elif not there.up or (end is veth.far and not _is_raised(there, end)):
+        elif not there.up or (end is veth.far and not is_raised(there, end)):
             yield Change(name, "~", end, there)
 
 
-def _is(link: Link, end: End, veth: Veth) -> bool:
+def is_end(link: Link, end: End, veth: Veth) -> bool:
+    """Is this that end of that pair, whatever its state?"""
     other = veth.far if end is veth.near else veth.near
     same = (link.name, link.mac, link.peer) == (end.name, end.mac, other.index)
     return same and (end is veth.far or link.noarp == end.noarp)
 
 
-def _is_raised(link: Link, end: End) -> bool:
+def is_raised(link: Link, end: End) -> bool:
     """A far end gets its settings when it is raised."""
     return link.router and link.proxy_arp == end.proxy_arp and link.noarp == end.noarp
 

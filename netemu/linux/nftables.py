@@ -24,11 +24,22 @@ class RulesetError(OSError):
     """nftables refused a ruleset; the text says which line."""
 
 
+class Handle:
+    """One handle, for one transaction in one namespace."""
+
+    def __init__(self, namespace: int) -> None:
+        self._handle = _handle(namespace)
+
+    def apply(self, ruleset: str) -> None:
+        """Apply nftables text, all of it or nothing."""
+        code, _, error = self._handle.cmd(ruleset)
+        if code != 0:
+            raise RulesetError(error.strip())
+
+
 def apply(namespace: int, ruleset: str) -> None:
     """Apply nftables text inside a namespace, all of it or nothing."""
-    code, _, error = _handle(namespace).cmd(ruleset)
-    if code != 0:
-        raise RulesetError(error.strip())
+    Handle(namespace).apply(ruleset)
 
 
 def listing(namespace: int, table: str) -> list[dict[str, Any]]:

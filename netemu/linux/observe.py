@@ -48,6 +48,8 @@ from netemu.linux.state import Address, Neighbour, Route, Rule
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 18, 22, 26, 30, 34
 IFLA_LINK, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 5, 29, 8
 RTPROT_KERNEL, RT_TABLE_LOCAL = 2, 255
+LOOPBACK = 1
+"""Index of `lo` in every namespace (linux/net/core/dev.c)."""
 DEFAULT_RULES = {(0, RT_TABLE_LOCAL), (32766, 254), (32767, 253)}
 """Priority and table of the rules that every namespace has."""
 
@@ -57,7 +59,7 @@ _be32 = struct.Struct("!I").unpack_from
 _ifinfomsg = struct.Struct("=BxHiII").unpack_from
 _rtmsg = struct.Struct("=BBBBBBBBI").unpack_from
 _ndmsg = struct.Struct("=BxxxiHBB").unpack_from
-_SKIP_STATISTICS = struct.pack("=HHI", 8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
+SKIP_STATISTICS = struct.pack("=HHI", 8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
 class Link(Struct, frozen=True):
@@ -112,35 +114,43 @@ def _attributes(buffer: bytes, offset: int, end: int) -> Iterator[tuple[int, int
 
 
 def _links(netlink: Rtnetlink, found: Observed) -> None:
-    request = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + _SKIP_STATISTICS
-    for buffer, start, end in netlink.dump(RTM_GETLINK, request):
-        _, _, index, flags, _ = _ifinfomsg(buffer, start)
-        name, mac, peer, group, conf = "", b"", 0, 0, None
-        for kind, at, size in _attributes(buffer, start + 16, end):
-            if kind == IFLA_IFNAME:
-                name = buffer[at : at + size - 1].decode(errors="replace")
-            elif kind == IFLA_ADDRESS:
-                mac = buffer[at : at + size]
-            elif kind == IFLA_LINK:
-                (peer,) = _u32(buffer, at)
-            elif kind == IFLA_GROUP:
-                (group,) = _u32(buffer, at)
-            elif kind == IFLA_AF_SPEC:
-                conf = _inet_conf(buffer, at, at + size)
-        if name == "lo":
+    request = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + SKIP_STATISTICS
+    for message in netlink.dump(RTM_GETLINK, request):
+        there = link(*message)
+        if there.index == LOOPBACK:
             continue
-
-        def on(number: int, conf: int | None = conf, buffer: bytes = buffer) -> bool:
-            return conf is not None and _u32(buffer, conf + 4 * (number - 1))[0] != 0
-
-        link = Link(
-            index, name, mac, bool(flags & IFF_UP), bool(flags & IFF_NOARP), peer, on(IPV4_DEVCONF_PROXY_ARP),
-            not on(IPV4_DEVCONF_RP_FILTER) and not on(IPV4_DEVCONF_SEND_REDIRECTS), group == GROUP,
-        )  # fmt: skip
-        if link.ours:
-            found.links[index] = link
+        if there.ours:
+            found.links[there.index] = there
         else:
-            found.foreign.append(link)
+            found.foreign.append(there)
+
+
+def link(buffer: bytes, start: int, end: int) -> Link:
+    """Read an RTM_NEWLINK."""
+    _, _, index, flags, _ = _ifinfomsg(buffer, start)
+    name, mac, peer, group, conf = "", b"", 0, 0, None
+    at = start + 16
+    while at < end and index != LOOPBACK:  # a link has forty attributes: a generator would take three times as long
+        size, kind = _u16x2(buffer, at)
+        if kind == IFLA_IFNAME:
+            name = buffer[at + 4 : at + size - 1].decode(errors="replace")
+        elif kind == IFLA_ADDRESS:
+            mac = buffer[at + 4 : at + size]
+        elif kind == IFLA_LINK:
+            (peer,) = _u32(buffer, at + 4)
+        elif kind == IFLA_GROUP:
+            (group,) = _u32(buffer, at + 4)
+        elif kind & 0x3FFF == IFLA_AF_SPEC:
+            conf = _inet_conf(buffer, at + 4, at + size)
+        at += size + 3 & ~3 or end
+
+    def on(number: int) -> bool:
+        return conf is not None and _u32(buffer, conf + 4 * (number - 1))[0] != 0
+
+    return Link(
+        index, name, mac, bool(flags & IFF_UP), bool(flags & IFF_NOARP), peer, on(IPV4_DEVCONF_PROXY_ARP),
+        not on(IPV4_DEVCONF_RP_FILTER) and not on(IPV4_DEVCONF_SEND_REDIRECTS), group == GROUP,
+    )  # fmt: skip
 
 
 def _inet_conf(buffer: bytes, start: int, end: int) -> int | None:
@@ -154,42 +164,51 @@ def _inet_conf(buffer: bytes, start: int, end: int) -> int | None:
 
 
 def _addresses(netlink: Rtnetlink, found: Observed) -> None:
-    for buffer, start, end in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)):
-        length = buffer[start + 1]
-        (index,) = _u32(buffer, start + 4)
-        address, proto = 0, 0
-        for kind, at, _ in _attributes(buffer, start + 8, end):
-            if kind == IFA_LOCAL:
-                (address,) = _be32(buffer, at)
-            elif kind == IFA_PROTO:
-                proto = buffer[at]
-        item = Address(index, address, length)
-        if proto == OURS:
+    for message in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)):
+        item, ours = address(*message)
+        if ours:
             found.addresses.add(item)
-        elif index != 1 or address >> 24 != 127:
+        elif item.index != LOOPBACK or item.address >> 24 != 127:
             found.foreign.append(item)
+
+
+def address(buffer: bytes, start: int, end: int) -> tuple[Address, bool]:
+    """Read an RTM_NEWADDR: the address, and whether it is ours."""
+    value, proto = 0, 0
+    for kind, at, _ in _attributes(buffer, start + 8, end):
+        if kind == IFA_LOCAL:
+            (value,) = _be32(buffer, at)
+        elif kind == IFA_PROTO:
+            proto = buffer[at]
+    return Address(_u32(buffer, start + 4)[0], value, buffer[start + 1]), proto == OURS
 
 
 def _routes(netlink: Rtnetlink, found: Observed) -> None:
-    for buffer, start, end in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
-        _, length, _, _, table, proto, _, _, flags = _rtmsg(buffer, start)
+    for message in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
+        _, _, _, _, table, proto, _, _, _ = _rtmsg(message[0], message[1])
         if proto == RTPROT_KERNEL or table == RT_TABLE_LOCAL:
             continue
-        index, destination, gateway = 0, 0, None
-        for kind, at, _ in _attributes(buffer, start + 12, end):
-            if kind == RTA_OIF:
-                (index,) = _u32(buffer, at)
-            elif kind == RTA_DST:
-                (destination,) = _be32(buffer, at)
-            elif kind == RTA_GATEWAY:
-                (gateway,) = _be32(buffer, at)
-            elif kind == RTA_TABLE:
-                (table,) = _u32(buffer, at)
-        item = Route(index, destination, length, table, gateway, bool(flags & RTNH_F_ONLINK))
+        item = route(*message)
         if proto == OURS:
-            found.routes[table, destination, length] = item
+            found.routes[item.table, item.destination, item.prefix_length] = item
         else:
             found.foreign.append(item)
+
+
+def route(buffer: bytes, start: int, end: int) -> Route:
+    """Read an RTM_NEWROUTE."""
+    _, length, _, _, table, _, _, _, flags = _rtmsg(buffer, start)
+    index, destination, gateway = 0, 0, None
+    for kind, at, _ in _attributes(buffer, start + 12, end):
+        if kind == RTA_OIF:
+            (index,) = _u32(buffer, at)
+        elif kind == RTA_DST:
+            (destination,) = _be32(buffer, at)
+        elif kind == RTA_GATEWAY:
+            (gateway,) = _be32(buffer, at)
+        elif kind == RTA_TABLE:
+            (table,) = _u32(buffer, at)
+    return Route(index, destination, length, table, gateway, bool(flags & RTNH_F_ONLINK))
 
 
 def _rules(netlink: Rtnetlink, found: Observed) -> None:
@@ -215,19 +234,25 @@ def _rules(netlink: Rtnetlink, found: Observed) -> None:
 
 
 def _neighbours(netlink: Rtnetlink, found: Observed) -> None:
-    for buffer, start, end in netlink.dump(RTM_GETNEIGH, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0)):
-        _, index, state, _, _ = _ndmsg(buffer, start)
-        if not state & NUD_PERMANENT:
+    for message in netlink.dump(RTM_GETNEIGH, struct.pack("=BxxxiHBB", socket.AF_INET, 0, 0, 0, 0)):
+        if not _ndmsg(message[0], message[1])[2] & NUD_PERMANENT:
             continue
-        address, mac, proto = 0, b"", 0
-        for kind, at, size in _attributes(buffer, start + 12, end):
-            if kind == NDA_DST:
-                (address,) = _be32(buffer, at)
-            elif kind == NDA_LLADDR:
-                mac = buffer[at : at + size]
-            elif kind == NDA_PROTOCOL:
-                proto = buffer[at]
-        if proto == OURS:
-            found.neighbours[index, address] = mac
+        item, ours = neighbour(*message)
+        if ours:
+            found.neighbours[item.index, item.address] = item.mac
         else:
-            found.foreign.append(Neighbour(index, address, mac))
+            found.foreign.append(item)
+
+
+def neighbour(buffer: bytes, start: int, end: int) -> tuple[Neighbour, bool]:
+    """Read an RTM_NEWNEIGH: the neighbour, and whether it is ours: permanent and with our mark."""
+    _, index, state, _, _ = _ndmsg(buffer, start)
+    value, mac, proto = 0, b"", 0
+    for kind, at, size in _attributes(buffer, start + 12, end):
+        if kind == NDA_DST:
+            (value,) = _be32(buffer, at)
+        elif kind == NDA_LLADDR:
+            mac = buffer[at : at + size]
+        elif kind == NDA_PROTOCOL:
+            proto = buffer[at]
+    return Neighbour(index, value, mac), proto == OURS and bool(state & NUD_PERMANENT)

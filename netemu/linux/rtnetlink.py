@@ -24,7 +24,7 @@ RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH, RTM_NEWRULE, RTM_SETNEIGHT
 RTM_DELLINK, RTM_DELADDR, RTM_DELROUTE, RTM_DELNEIGH, RTM_DELRULE = 17, 21, 25, 29, 33
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x300, 0x100, 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 10, 11, 12
 NLMSGERR_ATTR_MSG = 1
 
 IFF_UP, IFF_NOARP = 0x1, 0x80
@@ -234,8 +234,12 @@ def no_neighbour(item: Neighbour) -> Message:
 class Rtnetlink:
     """A NETLINK_ROUTE socket. It stays in the namespace that the thread was in when it was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = False) -> None:
+        """`strict`: what is asked for with values in a dump's header comes filtered by them, instead of everything."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        if strict:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+            return
         self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
 
@@ -282,6 +286,13 @@ class Rtnetlink:
                     raise RtnetlinkError(-code, "", f"asking for objects of kind {kind}")
                 yield answer, offset + 16, offset + length
                 offset += length + 3 & ~3
+
+    def get(self, kind: int, body: bytes) -> tuple[bytes, int, int] | None:
+        """Ask for one object; its datagram, and where in it the body is. None when the kernel does not give it."""
+        self._socket.send(_header(16 + len(body), kind, NLM_F_REQUEST, 0, 0) + body)
+        answer = self._socket.recv(DATAGRAM)
+        length, what = _length_and_kind(answer, 0)
+        return None if what == NLMSG_ERROR else (answer, 16, length)
 
     def _flush(self, batch: list[Message], parts: list[bytes], tolerated: Collection[int]) -> None:
         self._socket.send(b"".join(parts))

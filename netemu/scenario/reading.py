@@ -125,8 +125,10 @@ class _Composer:
 
     def _event(self, event: events.Event) -> None:
         if isinstance(event, events.ScalarEvent):
-            self._check_tag(event)
-            plain = event.style in (None, "") and not (event.tag or "").endswith(":str")
+            plain = event.style in (None, "")
+            if event.tag is not None:
+                self._check_tag(event)
+                plain = plain and not event.tag.endswith(":str")
             scalar = Scalar(*_place(event), event.value, plain)
             self._keep(event.anchor, scalar)
             self._attach(scalar, event)
@@ -193,7 +195,8 @@ class _Composer:
         elif top.key is None:
             if not isinstance(node, Scalar):
                 self._stop(event, "a list or mapping cannot be a name", "write a single text before the colon")
-            top.key = Scalar(*_place(event), node.text, node.plain)
+            # An alias has a place of its own.
+            top.key = Scalar(*_place(event), node.text, node.plain) if isinstance(event, events.AliasEvent) else node
         else:
             self._entry(top, top.key, node)
             top.key = None
