@@ -1,5 +1,5 @@
 """`python -m netemu`."""
 
-from netemu.cli.main import main
+from netemu.cli.start import main
 
 main()

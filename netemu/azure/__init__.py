@@ -2,6 +2,7 @@
 
 resources   what a person writes, in ARM's property names
 network     the resources resolved: addresses allocated, references followed; all later stages start from it
+given       what a lab keeps from one version of its scenario to the next
 tags        service tags and their prefixes
 prefixes    sets of addresses and ports
 flow        who sends what to whom, and the packet that carries it

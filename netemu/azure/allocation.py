@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from msgspec import Struct, field, structs
 
 from netemu.azure import resources as arm
+from netemu.azure.given import Given
 
 
 class Expanded(Struct):
@@ -38,18 +39,6 @@ class Allocation(Struct):
 
     addresses: dict[tuple[str, str], IPv4Address] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
-
-
-class Given(Struct, frozen=True):
-    """What a running lab has given out by itself. It stays while its owner does, whatever is added or goes (IP-5)."""
-
-    addresses: dict[str, IPv4Address] = {}
-    """Private addresses by `<NIC>/<IP configuration>`; a dynamic one is kept while it is free and in its subnet."""
-    publicIPs: dict[str, IPv4Address] = {}
-    defaultOutbound: dict[str, IPv4Address] = {}
-    """By `<NIC>/<IP configuration>`."""
-    macs: dict[str, str] = {}
-    """By NIC."""
 
 
 SHORT_FORM = ("subnet", "privateIPAddress", "publicIPAddress", "applicationSecurityGroups")

@@ -14,7 +14,8 @@ from ipaddress import IPv4Address, IPv4Network
 from msgspec import Struct, field
 
 from netemu.azure import resources as arm
-from netemu.azure.allocation import Given, allocate, expand
+from netemu.azure.allocation import allocate, expand
+from netemu.azure.given import Given
 
 PLATFORM_ADDRESS = IPv4Address("168.63.129.16")
 """DNS, DHCP and health probes of the platform (PLT-1)."""

@@ -23,14 +23,8 @@ def up_command(file: str | None, plan_file: str | None) -> None:
     \b
     Example:  sudo netemu up scenarios/three-tier.yaml
     """
-    import gc
-
     if (file is None) == (plan_file is None):
         raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
-    gc.disable()  # a large lab is a million objects and hardly any garbage; this process ends soon
-    if file is not None and (there := unchanged_lab(Path(file))) is not None:
-        click.echo(f"{there} is up as described; nothing to do")
-        return
 
     from netemu.cli.output import Progress
     from netemu.lab.rootless import become_root_of_a_new_lab
@@ -60,17 +54,6 @@ def up_command(file: str | None, plan_file: str | None) -> None:
         f"{_count(network.virtualNetworks, 'virtual network')}, {_count(network.hosts, 'internet host')}"
     )
     click.echo("next: netemu status, netemu verify, netemu exec VM -- COMMAND, netemu down")
-
-
-def unchanged_lab(file: Path) -> str | None:
-    """The name of the lab that is up just as a file says, when that can be told without compiling it."""
-    from netemu.lab.unchanged import unchanged
-
-    try:
-        folder = unchanged(file.read_bytes()) if file.is_file() else None
-    except OSError:
-        return None  # which reading it in earnest will explain
-    return folder.name if folder is not None else None
 
 
 def _count(things: Any, noun: str) -> str:

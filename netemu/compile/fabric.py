@@ -7,8 +7,8 @@ A packet meets, in the order of the hooks:
     prerouting -140  ttl        put back what forwarding takes: the fabric is no hop (ARP-7)
     forward       0  outbound   NSGs of the NIC that sends: the NIC's, then the subnet's (NSG-15)
     forward       5  hop        what the route leads to: sinks, the internet, forwarded traffic of peers (PEER-11)
-    forward      10  inbound    NSGs of the NIC that receives: the subnet's, then the NIC's
-    forward      15  arrival    the NIC's own destinations only, unless it forwards (NIC-7)
+    forward      10  inbound    NSGs of the NIC that receives: the subnet's, then the NIC's; then its own destinations
+                                only, unless it forwards (NIC-7)
 
 The routing decision itself falls before all of forward, but its drops are counted where Azure's pipeline has them
 (PIPE-1, PIPE-5): after the sender's NSGs.
@@ -147,6 +147,11 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     ports = numbers.port
     yield from _set("own", "ifname . ipv4_addr", own)
     yield from _set(
+        "own_source",
+        "ifname . ether_addr . ipv4_addr",
+        (f'"{ports[nic.name]}" . {nic.macAddress} . {config.address}' for nic, config in network.addresses()),
+    )
+    yield from _set(
         "own_mac", "ifname . ether_addr", (f'"{ports[n.name]}" . {n.macAddress}' for n in network.nics.values())
     )
     yield from _set(
@@ -157,7 +162,6 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
         "ifname . ipv4_addr",
         (f'"{ports[n.name]}" . {c.address}' for n, c in network.addresses() if c.publicIP is not None),
     )
-    yield from _set("own_ports", "ifname", (f'"{ports[nic.name]}"' for nic in network.nics.values()))
     yield from _set("edge", "ifname", (f'"{link}"' for link in numbers.edge_link.values()))
     yield from _set("platform", "ifname", (f'"{link}"' for link in numbers.platform_link.values()))
     yield from _set(
@@ -172,7 +176,7 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
             if config.publicIP is not None and config.publicIP.sku == "Standard" and not has_security_group(nic)
         ),
     )
-    marks = [f'"{ports[nic.name]}" : {numbers.mark_of(nic):#x}' for nic in network.nics.values()]
+    marks = [f'"{ports[nic.name]}" : {FROM_NIC | numbers.mark_of(nic):#x}' for nic in network.nics.values()]
     for name in network.virtualNetworks:
         for links in (numbers.edge_link, numbers.platform_link):
             marks.append(f'"{links[name]}" : {numbers.platform_mark(name):#x}')
@@ -185,20 +189,24 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
 def _prerouting() -> Iterator[str]:
     yield f"""chain source {{
  type filter hook prerouting priority -300; policy accept;
+ iifname . ether saddr . ip saddr @own_source goto blocked
  iifname @router accept
  iifname . ether saddr != @own_mac counter drop comment "source MAC"
  ip saddr {{ {PLATFORM_ADDRESS}, {IMDS_ADDRESS} }} counter drop comment "platform source"
+ jump blocked
+ iifname @forwarding accept
+ counter drop comment "source address"
+}}
+chain blocked {{
  ip daddr 224.0.0.0-255.255.255.255 counter drop comment "broadcast or multicast"
+ ip protocol tcp return
  ip protocol {{ 4, 47 }} counter drop comment "protocol"
  udp sport 65330 counter drop comment "reserved port"
  udp sport 68 udp dport 67 counter drop comment "DHCP"
- iifname @forwarding accept
- iifname . ip saddr != @own counter drop comment "source address"
 }}
 chain ingress {{
  type filter hook prerouting priority -150; policy drop;
- meta mark set iifname map @ingress_mark
- meta mark != 0 accept
+ meta mark set iifname map @ingress_mark accept
 }}"""
 
 
@@ -223,11 +231,15 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
         yield "}"
         for nic in network.nics_of(name):
             guarded[numbers.port[nic.name]] = chain
-    yield from _dispatch("guarded", guarded)
+    ports = [numbers.port[nic.name] for nic in network.nics.values()]
+    ways = [f'"{port}" : {"goto " + guarded[port] if port in guarded else "accept"}' for port in ports]
+    yield "map ports {\n type ifname : verdict"
+    if ways:
+        yield f" elements = {{ {', '.join(ways)} }}"
+    yield "}"
     yield f"""chain hop {{
  type filter hook forward priority 5; policy accept;
- oifname vmap @guarded
- oifname @own_ports accept
+ oifname vmap @ports
  oifname "{NO_ROUTE}" counter drop comment "next hop None"
  oifname "{NO_ADDRESS}" counter drop comment "no NIC"
  oifname @edge iifname @edge counter drop comment "internet to internet"
@@ -237,10 +249,8 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
  oifname @edge iifname . ip saddr != @own counter drop comment "foreign source to the internet"
 }}
 chain arrival {{
- type filter hook forward priority 15; policy accept;
- oifname . ip daddr @own accept
- oifname @router accept
- oifname @forwarding accept
+ oifname . ip daddr @own return
+ oifname @forwarding return
  counter drop comment "destination address"
 }}"""
 
@@ -258,6 +268,9 @@ def _group_maps(chains: Chains) -> Iterator[str]:
         yield from _dispatch(f"{direction}_nic", chains.nic[direction])
         yield from _dispatch(f"{direction}_subnet", chains.subnet[direction])
 
+
+FROM_NIC = 0x10000000
+"""The bit of the mark that says that a packet comes from a NIC, and not from the edge or the platform."""
 
 HASH, RANGE = "meta mark set jhash", "mod 4294967295 seed 0x6e657465"
 """The hash of a flow goes through the mark, which is put back at once: the next chain needs it."""
@@ -283,8 +296,10 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
     evaluate = [f" {name} vmap @{direction}_{level}" for level in order]
     if not outbound:
         evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
+        evaluate.append(" jump arrival")
     rules = "\n".join(evaluate)
     exempt = _outbound_exemptions() if outbound else [" oifname @router accept"]
+    quoted_arrival = "" if outbound else " jump arrival\n"
     if outbound:
         yield from _platform_chains(chains, flow)
     yield f"""chain {direction}_pass {{
@@ -318,7 +333,7 @@ chain {direction}_error {{
 }}
 chain {direction}_quoted {{
  meta mark set iifname map @ingress_mark
- goto {direction}_pass
+{quoted_arrival} goto {direction}_pass
 }}
 chain {direction}_portless {{
  {portless} @portless update @portless {{ {portless} }} goto {direction}_pass
@@ -328,21 +343,29 @@ chain {direction}_portless {{
 {remember}
  goto {direction}_pass
 }}
+chain {direction}_fragment {{
+ {fragment} @fragments accept
+ counter drop comment "fragment out of order"
+}}
+chain {direction}_known {{
+ {flow} @flows update @flows {{ {flow} }} goto {direction}_pass
+ goto {direction}_new
+}}
+chain {direction}_tcp {{
+ tcp flags & (fin|syn|rst|ack) == syn goto {direction}_new
+ goto {direction}_known
+}}
 chain {direction} {{
  type filter hook forward priority {0 if outbound else 10}; policy drop;"""
     yield from exempt
-    yield f""" ip frag-off & 0x1fff != 0 {fragment} @fragments accept
- ip frag-off & 0x1fff != 0 counter drop comment "fragment out of order"
- meta l4proto icmp goto {direction}_icmp
- meta l4proto != {{ tcp, udp }} goto {direction}_portless
- tcp flags & (fin|syn|rst|ack) == syn goto {direction}_new
- {flow} @flows update @flows {{ {flow} }} goto {direction}_pass
- goto {direction}_new
+    yield f""" ip frag-off & 0x1fff != 0 goto {direction}_fragment
+ meta l4proto vmap {{ tcp : goto {direction}_tcp, udp : goto {direction}_known, icmp : goto {direction}_icmp }}
+ goto {direction}_portless
 }}"""
 
 
 def _outbound_exemptions() -> list[str]:
-    return [" iifname @router accept", " oifname @platform goto platform_traffic"]
+    return [f" meta mark & {FROM_NIC:#x} == 0 accept", " oifname @platform goto platform_traffic"]
 
 
 def _platform_chains(chains: Chains, flow: str) -> Iterator[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from netemu.azure.network import Network, Nic, Subnet
+if TYPE_CHECKING:  # which this module does not need to run, and which takes longer to import than all else here
+    from netemu.azure.network import Network, Nic, Subnet
 
 FABRIC, EDGE, INTERNET = "@fabric", "@edge", "@internet"
 FABRIC_MAC = bytes.fromhex("123456789abc")

@@ -34,7 +34,7 @@ import msgspec
 from msgspec import Struct
 
 import netemu
-from netemu.azure.allocation import Given
+from netemu.azure.given import Given
 from netemu.compile.numbering import Numbering
 from netemu.errors import PersonError, SystemRefusal
 from netemu.linux import namespaces as ns

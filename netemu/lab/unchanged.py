@@ -23,7 +23,7 @@ def unchanged(text: bytes) -> LabFolder | None:
     if not has_root():
         return None
     for folder in labs():
-        if not folder.scenario.is_file() or folder.scenario.read_bytes() != text or not folder.is_mounted():
+        if not folder.scenario.is_file() or folder.scenario.read_bytes() != text:
             continue
         with contextlib.suppress(NetemuError, BuildError, OSError), Lock(folder.name):
             lab, record = folder.desired(text), folder.read()

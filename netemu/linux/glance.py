@@ -16,13 +16,12 @@ from netemu.linux.observe import (
     RTM_GETLINK,
     RTM_GETNEIGH,
     RTM_GETROUTE,
-    SKIP_STATISTICS,
+    LinkReader,
     address,
-    link,
     neighbour,
     route,
 )
-from netemu.linux.rtnetlink import NDA_DST, OURS, Rtnetlink
+from netemu.linux.rtnetlink import NDA_DST, OURS, Rtnetlink, link_request
 from netemu.linux.state import End, Namespace, Veth
 
 RTM_GETNETCONF = 82
@@ -33,7 +32,6 @@ _NETCONF = {"ipv4/ip_forward": 2, "ipv4/conf/all/rp_filter": 3}
 FEW = 8
 """Links, or neighbours, that are asked for one by one."""
 
-_ifinfomsg = struct.Struct("=BxHiII").pack
 _ndmsg = struct.Struct("=BxxxiHBBHHI").pack
 _ADDRESSES = struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)
 _OUR_ROUTES = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, OURS, 0, 0, 0)
@@ -47,11 +45,12 @@ def is_simple(namespace: Namespace, ends: list[tuple[End, Veth]]) -> bool:
 
 
 def is_as_described(
-    namespace: Namespace, ends: list[tuple[End, Veth]], netlink: Rtnetlink, read_sysctl: Callable[[str], str]
-) -> bool:
+    namespace: Namespace, ends: list[tuple[End, Veth]], netlink: Rtnetlink, links: LinkReader,
+    read_sysctl: Callable[[str], str],
+) -> bool:  # fmt: skip
     """Look at the simple namespace to which a strict socket belongs, and in which the calling thread is."""
     return (
-        all(_has_end(netlink, end, veth) for end, veth in ends)
+        all(_has_end(netlink, links, end, veth) for end, veth in ends)
         and {item for item, ours in (address(*m) for m in netlink.dump(RTM_GETADDR, _ADDRESSES)) if ours}
         == set(namespace.addresses)
         and {route(*message) for message in netlink.dump(RTM_GETROUTE, _OUR_ROUTES)} == set(namespace.routes)
@@ -60,11 +59,11 @@ def is_as_described(
     )
 
 
-def _has_end(netlink: Rtnetlink, end: End, veth: Veth) -> bool:
-    message = netlink.get(RTM_GETLINK, _ifinfomsg(socket.AF_UNSPEC, 0, end.index, 0, 0) + SKIP_STATISTICS)
+def _has_end(netlink: Rtnetlink, links: LinkReader, end: End, veth: Veth) -> bool:
+    message = netlink.get(RTM_GETLINK, link_request(end.index))
     if message is None:
         return False
-    there = link(*message)
+    there = links.read(*message)
     return there.ours and there.up and is_end(there, end, veth) and (end is veth.near or is_raised(there, end))
 
 

@@ -42,11 +42,12 @@ from netemu.linux.rtnetlink import (
     RTA_TABLE,
     RTNH_F_ONLINK,
     Rtnetlink,
+    link_request,
 )  # fmt: skip
 from netemu.linux.state import Address, Neighbour, Route, Rule
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_GETRULE = 18, 22, 26, 30, 34
-IFLA_LINK, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS = 5, 29, 8
+IFLA_LINK = 5
 RTPROT_KERNEL, RT_TABLE_LOCAL = 2, 255
 LOOPBACK = 1
 """Index of `lo` in every namespace (linux/net/core/dev.c)."""
@@ -59,7 +60,6 @@ _be32 = struct.Struct("!I").unpack_from
 _ifinfomsg = struct.Struct("=BxHiII").unpack_from
 _rtmsg = struct.Struct("=BBBBBBBBI").unpack_from
 _ndmsg = struct.Struct("=BxxxiHBB").unpack_from
-SKIP_STATISTICS = struct.pack("=HHI", 8, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)
 
 
 class Link(Struct, frozen=True):
@@ -114,9 +114,9 @@ def _attributes(buffer: bytes, offset: int, end: int) -> Iterator[tuple[int, int
 
 
 def _links(netlink: Rtnetlink, found: Observed) -> None:
-    request = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0) + SKIP_STATISTICS
-    for message in netlink.dump(RTM_GETLINK, request):
-        there = link(*message)
+    links = LinkReader()
+    for message in netlink.dump(RTM_GETLINK, link_request(0)):
+        there = links.read(*message)
         if there.index == LOOPBACK:
             continue
         if there.ours:
@@ -125,32 +125,54 @@ def _links(netlink: Rtnetlink, found: Observed) -> None:
             found.foreign.append(there)
 
 
-def link(buffer: bytes, start: int, end: int) -> Link:
-    """Read an RTM_NEWLINK."""
-    _, _, index, flags, _ = _ifinfomsg(buffer, start)
-    name, mac, peer, group, conf = "", b"", 0, 0, None
-    at = start + 16
-    while at < end and index != LOOPBACK:  # a link has forty attributes: a generator would take three times as long
-        size, kind = _u16x2(buffer, at)
-        if kind == IFLA_IFNAME:
-            name = buffer[at + 4 : at + size - 1].decode(errors="replace")
-        elif kind == IFLA_ADDRESS:
-            mac = buffer[at + 4 : at + size]
-        elif kind == IFLA_LINK:
-            (peer,) = _u32(buffer, at + 4)
-        elif kind == IFLA_GROUP:
-            (group,) = _u32(buffer, at + 4)
-        elif kind & 0x3FFF == IFLA_AF_SPEC:
-            conf = _inet_conf(buffer, at + 4, at + size)
-        at += size + 3 & ~3 or end
+class LinkReader:
+    """Reads RTM_NEWLINK messages.
 
-    def on(number: int) -> bool:
-        return conf is not None and _u32(buffer, conf + 4 * (number - 1))[0] != 0
+    A link has forty attributes and we want five. Messages of one length are mostly built alike: if the five are where
+    they were in the last one, the others need not be looked at.
+    """
 
-    return Link(
-        index, name, mac, bool(flags & IFF_UP), bool(flags & IFF_NOARP), peer, on(IPV4_DEVCONF_PROXY_ARP),
-        not on(IPV4_DEVCONF_RP_FILTER) and not on(IPV4_DEVCONF_SEND_REDIRECTS), group == GROUP,
-    )  # fmt: skip
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[tuple[int, int, int], ...]] = {}
+
+    def read(self, buffer: bytes, start: int, end: int) -> Link:
+        """One message, given by the datagram and where in it the body is."""
+        _, _, index, flags, _ = _ifinfomsg(buffer, start)
+        places = self._places.get(end - start, ())
+        for kind, offset, size in places:
+            if _u16x2(buffer, start + offset - 4) != (size + 4, kind):
+                places = ()
+                break
+        if not places:
+            places = self._places[end - start] = tuple(
+                (_u16x2(buffer, at - 4)[1], at - start, size)
+                for kind, at, size in _attributes(buffer, start + 16, end)
+                if kind in _WANTED
+            )
+        name, mac, peer, group, conf = "", b"", 0, 0, None
+        for kind, offset, size in places:
+            at = start + offset
+            if kind == IFLA_IFNAME:
+                name = buffer[at : at + size - 1].decode(errors="replace")
+            elif kind == IFLA_ADDRESS:
+                mac = buffer[at : at + size]
+            elif kind == IFLA_LINK:
+                (peer,) = _u32(buffer, at)
+            elif kind == IFLA_GROUP:
+                (group,) = _u32(buffer, at)
+            else:
+                conf = _inet_conf(buffer, at, at + size)
+
+        def on(number: int) -> bool:
+            return conf is not None and _u32(buffer, conf + 4 * (number - 1))[0] != 0
+
+        return Link(
+            index, name, mac, bool(flags & IFF_UP), bool(flags & IFF_NOARP), peer, on(IPV4_DEVCONF_PROXY_ARP),
+            not on(IPV4_DEVCONF_RP_FILTER) and not on(IPV4_DEVCONF_SEND_REDIRECTS), group == GROUP,
+        )  # fmt: skip
+
+
+_WANTED = (IFLA_IFNAME, IFLA_ADDRESS, IFLA_LINK, IFLA_GROUP, IFLA_AF_SPEC)
 
 
 def _inet_conf(buffer: bytes, start: int, end: int) -> int | None:

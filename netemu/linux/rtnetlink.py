@@ -29,7 +29,8 @@ NLMSGERR_ATTR_MSG = 1
 
 IFF_UP, IFF_NOARP = 0x1, 0x80
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_NET_NS_FD = 1, 3, 18, 26, 28
-IFLA_GROUP, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 27, 31, 32
+IFLA_GROUP, IFLA_EXT_MASK, IFLA_NUM_TX_QUEUES, IFLA_NUM_RX_QUEUES = 27, 29, 31, 32
+RTEXT_FILTER_SKIP_STATS = 8
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER, IFLA_INET_CONF = 1, 2, 1, 1
 IPV4_DEVCONF_PROXY_ARP, IPV4_DEVCONF_SEND_REDIRECTS, IPV4_DEVCONF_RP_FILTER = 3, 6, 8
 IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
@@ -136,6 +137,11 @@ def raise_link(end: End) -> Iterable[Message]:
         parameters = _attribute(NDTPA_IFINDEX, _u32(end.index)) + _attribute(NDTPA_PROXY_DELAY, _u64(0))
         body = bytes((socket.AF_INET, 0, 0, 0)) + _attribute(NDTA_NAME, b"arp_cache\0")
         yield Message(RTM_SETNEIGHTBL, 0, body + _attribute(NDTA_PARMS, parameters), end)
+
+
+def link_request(index: int) -> bytes:
+    """What to ask RTM_GETLINK about one interface, without its statistics."""
+    return _ifinfomsg(0, 0, index, 0, 0) + _attribute(IFLA_EXT_MASK, _u32(RTEXT_FILTER_SKIP_STATS))
 
 
 def unlink(index: int, about: object) -> Message:

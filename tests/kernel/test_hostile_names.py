@@ -156,8 +156,7 @@ def test_every_chain_is_one_that_netemu_knows(lab: Lab) -> None:
     chains = [entry["chain"] for entry in kernel(lab, "@fabric") if "chain" in entry]
     assert {chain["name"]: chain["hook"] for chain in chains if "hook" in chain} == {
         "source": "prerouting", "ingress": "prerouting", "outbound": "forward", "hop": "forward", "inbound": "forward",
-        "arrival": "forward",
-    }  # fmt: skip
+    }
 
 
 def test_verify_agrees_and_the_lab_is_what_the_scenario_says(lab: Lab) -> None:

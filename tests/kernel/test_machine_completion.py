@@ -31,7 +31,7 @@ def lab(laboratory: Callable[[str], Lab]) -> Lab:
 def environment(tmp_path: Path) -> dict[str, str]:
     """With a `netemu` on PATH."""
     program = tmp_path / "netemu"
-    program.write_text(f"#!{sys.executable}\nfrom netemu.cli.main import main\nmain()\n")
+    program.write_text(f"#!{sys.executable}\nfrom netemu.cli.start import main\nmain()\n")
     program.chmod(0o755)
     return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 

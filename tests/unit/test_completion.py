@@ -20,7 +20,7 @@ def labs(tmp_path: Path) -> Path:
         (tmp_path / "state" / f"{lab}.netemu-lock").touch()  # what says that there is such a lab
     program = tmp_path / "bin" / "netemu"
     program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\nfrom netemu.cli.main import main\nmain()\n")
+    program.write_text(f"#!{sys.executable}\nfrom netemu.cli.start import main\nmain()\n")
     program.chmod(0o755)
     return tmp_path
 
