@@ -24,12 +24,12 @@ virtualMachines: {vm: {subnet: net/s}}
 def test_a_ruleset_that_the_kernel_cannot_have_names_the_missing_feature_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(namespace: int, ruleset: str) -> None:
+    def refuse(handle: nftables.Handle, ruleset: str) -> None:
         raise nftables.RulesetError("Error: Could not process rule: Operation not supported")
 
     feature = next(key for key, value in doctor.KERNEL.items() if "NAT" in value.name)
     monkeypatch.setenv("NETEMU_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr(nftables, "apply", refuse)
+    monkeypatch.setattr(nftables.Handle, "apply", refuse)
     monkeypatch.setattr(doctor, "probe_kernel", lambda: {feature: doctor.Answer(doctor.MISSING)})
     file = tmp_path / "lab.yaml"
     file.write_text(f"name: lacking{os.getpid()}\n{TEXT}")
