@@ -47,4 +47,5 @@ except SystemExit as ended:
 fabric = os.open(LabFolder("bench").namespace("@fabric"), os.O_RDONLY)
 start = time.perf_counter()
 nftables.apply(fabric, f"flush chain ip netemu {chain}\nadd rule ip netemu {chain} counter drop")
-print((loaded[0] - decided[0]) * 1000, (time.perf_counter() - start) * 1000)
+taken = min(moment for moment in loaded if moment > decided[0])  # before that, drift is looked for elsewhere
+print((taken - decided[0]) * 1000, (time.perf_counter() - start) * 1000)

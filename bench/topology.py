@@ -39,6 +39,17 @@ def scenario(machines: int, name: str = "bench", rules: int = 0, port: int = 80)
     return "\n".join(lines) + "\n"
 
 
+def star(machines: int, name: str) -> str:
+    """`machines` VMs in one subnet, without any rule."""
+    lines = [
+        f"name: {name}",
+        "virtualNetworks: {net: {addressSpace: 10.0.0.0/8, subnets: {s: {addressPrefix: 10.0.0.0/16}}}}",
+        "virtualMachines:",
+        *(f"  vm{i}: {{subnet: net/s}}" for i in range(machines)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def long_group(name: str, rules: int, port: int = 80) -> list[str]:
     """An NSG as it grows in years: sources and ports of all kinds, and what is measured is allowed at the very end."""
     lines = [f"  {name}:", "    securityRules:"]
