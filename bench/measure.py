@@ -82,7 +82,7 @@ def settle() -> None:
         ns.setns(home, ns.CLONE_NEWNET)
         os.close(dying)
         os.close(home)
-        while witness.get(RTM_GETLINK, rtnetlink.link_request(2)) is not None:
+        while witness.get([(RTM_GETLINK, rtnetlink.link_request(2))]) != [None]:
             time.sleep(0.005)
 
 

@@ -15,8 +15,8 @@ from measure import Netemu, Table, compiled, run, started
 from netemu.linux.build import Builder
 from netemu.linux.state import Address, End, Lab, Namespace, Route, Veth
 
-ROUNDS = 9
-SECONDS = "1"
+ROUNDS = 15
+SECONDS = "0.5"
 RULES = 1000
 
 

@@ -61,10 +61,14 @@ ROUTER_SYSCTLS = {
 }
 """For every namespace of the platform; a new one may inherit other values from the host."""
 
+FABRIC_SYSCTLS = {**ROUTER_SYSCTLS, "ipv4/conf/all/accept_local": "1"}
+"""The fabric has no address that somebody could pretend to have. Saying so spares every packet a second look-up: where
+there are policy rules, its source is looked for among the routes as well (net/ipv4/fib_frontend.c)."""
+
 
 def compile_fabric(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:
     """The fabric's namespace, and the pairs of its own (sinks, edge and platform links)."""
-    fabric = Namespace(name=FABRIC, sysctls=dict(ROUTER_SYSCTLS))
+    fabric = Namespace(name=FABRIC, sysctls=dict(FABRIC_SYSCTLS))
     fabric.routes = [Route(SINK_INDEX[NO_ADDRESS], 0, 0), *compile_tables(network, numbers)]
     fabric.rules = [
         Rule(RULE_PRIORITY + number, number, TABLE_MASK, TABLE_BASE + number) for number in numbers.table.values()

@@ -22,7 +22,7 @@ from netemu.linux.observe import (
     route,
 )
 from netemu.linux.rtnetlink import NDA_DST, OURS, Rtnetlink, link_request
-from netemu.linux.state import End, Namespace, Veth
+from netemu.linux.state import End, Namespace, Neighbour, Veth
 
 RTM_GETNETCONF = 82
 NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL = 1, -1
@@ -32,7 +32,8 @@ _NETCONF = {"ipv4/ip_forward": 2, "ipv4/conf/all/rp_filter": 3}
 FEW = 8
 """Links, or neighbours, that are asked for one by one."""
 
-_ndmsg = struct.Struct("=BxxxiHBBHHI").pack
+_ndmsg = struct.Struct("=BxxxiHBBHH").pack
+_be32 = struct.Struct("!I").pack
 _ADDRESSES = struct.pack("=BBBBi", socket.AF_INET, 0, 0, 0, 0)
 _OUR_ROUTES = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, OURS, 0, 0, 0)
 _SETTINGS = struct.pack("=BxxxHHi", socket.AF_INET, 8, NETCONFA_IFINDEX, NETCONFA_IFINDEX_ALL)
@@ -49,41 +50,43 @@ def is_as_described(
     read_sysctl: Callable[[str], str],
 ) -> bool:  # fmt: skip
     """Look at the simple namespace to which a strict socket belongs, and in which the calling thread is."""
+    requests = [(RTM_GETLINK, link_request(end.index)) for end, _ in ends]
+    requests += [(RTM_GETNEIGH, _neighbour_request(wanted)) for wanted in namespace.neighbours]
+    requests.append((RTM_GETNETCONF, _SETTINGS))
+    answers = iter(netlink.get(requests))
     return (
-        all(_has_end(netlink, links, end, veth) for end, veth in ends)
+        all(_is_end(next(answers), links, end, veth) for end, veth in ends)
+        and all(_is_neighbour(next(answers), wanted) for wanted in namespace.neighbours)
+        and _has_settings(next(answers), lasting(namespace), read_sysctl)
         and {item for item, ours in (address(*m) for m in netlink.dump(RTM_GETADDR, _ADDRESSES)) if ours}
         == set(namespace.addresses)
         and {route(*message) for message in netlink.dump(RTM_GETROUTE, _OUR_ROUTES)} == set(namespace.routes)
-        and _knows_neighbours(netlink, namespace)
-        and _has_settings(netlink, lasting(namespace), read_sysctl)
     )
 
 
-def _has_end(netlink: Rtnetlink, links: LinkReader, end: End, veth: Veth) -> bool:
-    message = netlink.get(RTM_GETLINK, link_request(end.index))
-    if message is None:
+Answer = tuple[bytes, int, int] | None
+
+
+def _is_end(answer: Answer, links: LinkReader, end: End, veth: Veth) -> bool:
+    if answer is None:
         return False
-    there = links.read(*message)
+    there = links.read(*answer)
     return there.ours and there.up and is_end(there, end, veth) and (end is veth.near or is_raised(there, end))
 
 
-def _knows_neighbours(netlink: Rtnetlink, namespace: Namespace) -> bool:
-    for wanted in namespace.neighbours:
-        target = struct.pack("!I", wanted.address)
-        body = _ndmsg(socket.AF_INET, wanted.index, 0, 0, 0, 8, NDA_DST, 0)[:-4] + target
-        message = netlink.get(RTM_GETNEIGH, body)
-        if message is None or neighbour(*message) != (wanted, True):
-            return False
-    return True
+def _neighbour_request(wanted: Neighbour) -> bytes:
+    return _ndmsg(socket.AF_INET, wanted.index, 0, 0, 0, 8, NDA_DST) + _be32(wanted.address)
 
 
-def _has_settings(netlink: Rtnetlink, wanted: Mapping[str, str], read_sysctl: Callable[[str], str]) -> bool:
+def _is_neighbour(answer: Answer, wanted: Neighbour) -> bool:
+    return answer is not None and neighbour(*answer) == (wanted, True)
+
+
+def _has_settings(answer: Answer, wanted: Mapping[str, str], read_sysctl: Callable[[str], str]) -> bool:
     told: dict[int, int] = {}
-    if any(name in _NETCONF for name in wanted):
-        message = netlink.get(RTM_GETNETCONF, _SETTINGS)
-        if message is not None:
-            buffer, start, end = message
-            told = {kind: value for _, kind, value in struct.iter_unpack("=HHi", buffer[start + 4 : end])}
+    if answer is not None:
+        buffer, start, end = answer
+        told = {kind: value for _, kind, value in struct.iter_unpack("=HHi", buffer[start + 4 : end])}
     for name, value in wanted.items():
         number = told.get(_NETCONF.get(name, 0))
         if (read_sysctl(name).split() if number is None else [str(number)]) != value.split():

@@ -69,14 +69,18 @@ class Nursery:
             os.waitpid(self._child, 0)
 
     def take(self) -> int | None:
-        """A descriptor of a namespace, which is the caller's from now on; None when there are no more.
+        """A descriptor of a namespace, which is the caller's from now on; None when there is none yet, or no more.
 
-        Raises the OSError that the other process met.
+        Who gets none makes one: two processes make them faster than one. Raises the OSError that the other one met.
         """
         if not self._left:
             return None
         if not self._ready:
-            answer, descriptors, _, _ = socket.recv_fds(self._socket, _error.size, AT_ONCE, socket.MSG_CMSG_CLOEXEC)
+            flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+            try:
+                answer, descriptors, _, _ = socket.recv_fds(self._socket, _error.size, AT_ONCE, flags)
+            except BlockingIOError:
+                return None
             if not descriptors:
                 code = _error.unpack(answer)[0] if len(answer) == _error.size else 32
                 raise OSError(code, os.strerror(code))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -293,12 +293,21 @@ class Rtnetlink:
                 yield answer, offset + 16, offset + length
                 offset += length + 3 & ~3
 
-    def get(self, kind: int, body: bytes) -> tuple[bytes, int, int] | None:
-        """Ask for one object; its datagram, and where in it the body is. None when the kernel does not give it."""
-        self._socket.send(_header(16 + len(body), kind, NLM_F_REQUEST, 0, 0) + body)
-        answer = self._socket.recv(DATAGRAM)
-        length, what = _length_and_kind(answer, 0)
-        return None if what == NLMSG_ERROR else (answer, 16, length)
+    def get(self, requests: Sequence[tuple[int, bytes]]) -> list[tuple[bytes, int, int] | None]:
+        """Ask for some objects at once, by kind (RTM_GET…) and body.
+
+        Yields each one's datagram and where in it its body is; None for what the kernel does not give.
+        """
+        parts = []
+        for kind, body in requests:
+            parts += (_header(16 + len(body), kind, NLM_F_REQUEST, 0, 0), body)
+        self._socket.send(b"".join(parts))
+        answers: list[tuple[bytes, int, int] | None] = []
+        for _ in requests:
+            answer = self._socket.recv(DATAGRAM)
+            length, what = _length_and_kind(answer, 0)
+            answers.append(None if what == NLMSG_ERROR else (answer, 16, length))
+        return answers
 
     def _flush(self, batch: list[Message], parts: list[bytes], tolerated: Collection[int]) -> None:
         self._socket.send(b"".join(parts))
