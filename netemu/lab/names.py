@@ -66,8 +66,8 @@ def publish(folder: LabFolder, nodes: Iterable[str], with_files: Iterable[str]) 
 def published(folder: LabFolder) -> Iterator[str]:
     """Every name that leads into a lab's folder."""
     for directory in (NETNS, ETC_NETNS):
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(directory):
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
                 if entry.name.startswith(f"{folder.name}.") and _is_ours(folder, entry.path):
                     yield entry.path
 
