@@ -48,10 +48,11 @@ class Nursery:
 
     def __init__(self, count: int, sysctls: Mapping[str, str]) -> None:
         self.sysctls = dict(sysctls)
-        self._left = count if count >= PAYS_OFF else 0
+        self.left = count if count >= PAYS_OFF else 0
+        """How many can still be taken."""
         self._ready: deque[int] = deque()
         self._child = 0
-        if self._left:
+        if self.left:
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 self._child = os.fork()
@@ -73,7 +74,7 @@ class Nursery:
 
         Who gets none makes one: two processes make them faster than one. Raises the OSError that the other one met.
         """
-        if not self._left:
+        if not self.left:
             return None
         if not self._ready:
             flags = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
@@ -85,7 +86,7 @@ class Nursery:
                 code = _error.unpack(answer)[0] if len(answer) == _error.size else 32
                 raise OSError(code, os.strerror(code))
             self._ready.extend(descriptors)
-        self._left -= 1
+        self.left -= 1
         return self._ready.popleft()
 
 

@@ -24,6 +24,7 @@ from test_random_networks import every_flow_agrees
 from netemu.lab.folder import LabFolder
 from netemu.lab.source import read_once
 from netemu.lab.survey import desire, survey
+from netemu.lab.unchanged import unchanged
 
 BASE = f"""
 virtualNetworks:
@@ -357,12 +358,15 @@ DAMAGE: dict[str, tuple[str, list[str]]] = {
 @pytest.mark.parametrize("what", DAMAGE)
 def test_what_somebody_has_broken_is_put_right_and_is_told(lab: Lab, what: str) -> None:
     assert lab.up(BASE) in ("unchanged", "changed")
+    same = unchanged(lab.source.read_bytes())
+    assert same is not None and same.name == lab.name
     node, command = DAMAGE[what]
     done = lab.run(node, *command)
     assert done.returncode == 0, done.stderr
     record = lab.folder.read()
     assert record is not None
     assert survey(desire(read_once(lab.source).scenario, lab.folder), lab.folder, record).changes
+    assert unchanged(lab.source.read_bytes()) is None  # the quick look sees it, too
     assert lab.up(BASE) == "repaired"
     nothing_differs(lab)
     flows_agree(lab)
