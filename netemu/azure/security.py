@@ -281,6 +281,47 @@ class Classifier:
             mask &= self._portless
         return self.rules[(mask & -mask).bit_length() - 1] if mask else None
 
+    def candidates(self, packet: Packet) -> int:
+        """The rules that match the packet but for its ports, as a bit mask."""
+        mask = (
+            self._protocols[packet.protocol]
+            & self._sources.find(packet.source)
+            & self._destinations.find(packet.destination)
+        )
+        return mask if packet.has_ports else mask & self._portless
+
+    def among(self, candidates: int, source_port: int, destination_port: int) -> EffectiveRule | None:
+        """The first of some rules that matches these ports."""
+        return self.first(
+            candidates & self._source_ports.find(source_port) & self._destination_ports.find(destination_port)
+        )
+
+    def first(self, candidates: int) -> EffectiveRule | None:
+        """The first of some rules, if there is one."""
+        return self.rules[(candidates & -candidates).bit_length() - 1] if candidates else None
+
+    def port_bounds(self, candidates: int) -> tuple[set[int], set[int]]:
+        """Source and destination ports at which one of some rules begins or ends to match."""
+        sources: set[int] = set()
+        destinations: set[int] = set()
+        while candidates:
+            low = candidates & -candidates
+            candidates ^= low
+            rule = self.rules[low.bit_length() - 1]
+            sources.update(rule.sourcePorts.bounds)
+            destinations.update(rule.destinationPorts.bounds)
+            if rule.sourcePorts == EVERY_PORT and rule.destinationPorts == EVERY_PORT:
+                break  # no rule after it is ever asked
+        return sources, destinations
+
+    def source_bounds(self) -> list[int]:
+        """Source addresses at which other rules begin to match."""
+        return self._sources.starts
+
+    def destination_bounds(self) -> list[int]:
+        """Destination addresses at which other rules begin to match."""
+        return self._destinations.starts
+
 
 class _Masks:
     """For every number, which of several sets contain it."""

@@ -19,7 +19,7 @@ from netemu.azure.placement import Placement
 from netemu.azure.routing import EffectiveRoute, NextHop, next_hop
 from netemu.azure.security import Consideration, Context, EffectiveRule, consider, effective_rules
 from netemu.azure.steps import End, Stage, Step, StepKind, Verdict
-from netemu.azure.walk import Memory, Walk
+from netemu.azure.walk import Memory, Record, Walk
 from netemu.errors import PersonError
 
 __all__ = ["Engine", "NsgDecision", "Stage", "Step", "StepKind", "Verdict", "judge"]
@@ -47,9 +47,18 @@ class Engine:
         self.network = network
         self._placement = Placement(network)
 
-    def judge(self, flow: Flow) -> Verdict:
-        """What becomes of the flow's first packet, and of the reply to it."""
-        memory = Memory(set(), Translations())
+    @property
+    def placement(self) -> Placement:
+        """What is where."""
+        return self._placement
+
+    def judge(self, flow: Flow, known: frozenset[Record] = frozenset()) -> Verdict:
+        """What becomes of the flow's first packet, and of the reply to it.
+
+        `known` are records that earlier flows have left. What is neither a TCP SYN nor an echo request passes by them
+        (NSG-21, NSG-23).
+        """
+        memory = Memory(set(known), Translations())
         walk = Walk(self._placement, memory, replying=False)
         packet, sender, end = self._start(walk, flow)
         verdict = _verdict(walk, end)

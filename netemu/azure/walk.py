@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from netemu.azure import resources as arm
 from netemu.azure.edge import Translations, translate_inbound, translate_outbound
-from netemu.azure.flow import GRE, IP_IN_IP, UDP, Packet
+from netemu.azure.flow import GRE, ICMP, IP_IN_IP, TCP, UDP, Packet
 from netemu.azure.network import PLATFORM_ADDRESS
 from netemu.azure.placement import Guest, Placement, Port
 from netemu.azure.routing import EffectiveRoute
@@ -149,7 +149,7 @@ class Walk:
     def _pass_gates(self, port: Port, packet: Packet, direction: arm.Direction) -> End | None:
         """NSG-15 with flow records (PIPE-6)."""
         key = (port.name, packet if direction == "Outbound" else packet.reversed())
-        if self.replying and key in self.memory.records:
+        if key in self.memory.records and (self.replying or packet.protocol not in (TCP, ICMP)):
             self.steps.append(Step("flow-record", port.name, packet, direction))
             return None
         for gate in port.outbound if direction == "Outbound" else port.inbound:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from netemu.linux import nftables
 from netemu.linux.namespaces import current, entered
+from netemu.linux.nft_counters import CountedRule, RuleCounters
 
 Counters = dict[tuple[str, str, str], int]
 """Packets by (node, chain, comment)."""
@@ -89,6 +90,39 @@ def read(nodes: Mapping[str, Path]) -> tuple[Counters, dict[tuple[str, str, str]
             counters[key] = counters.get(key, 0) + packets
             drops[key] = dropped
     return counters, drops
+
+
+class Counting:
+    """The same, for reading often: what the counters of the given namespaces have moved by since the last reading."""
+
+    def __init__(self, nodes: Mapping[str, Path]) -> None:
+        self._nodes: dict[str, RuleCounters] = {}
+        self._last: dict[str, list[int]] = {}
+        self._rules: dict[str, list[CountedRule]] = {}
+        for node, path in nodes.items():
+            self._nodes[node] = RuleCounters(path, TABLE.partition(" ")[2])
+        self.moved()
+
+    def close(self) -> None:
+        """Close it."""
+        for counters in self._nodes.values():
+            counters.close()
+
+    def moved(self) -> list[Decision]:
+        """The rules that have counted packets since the last reading; nothing where the ruleset has changed."""
+        found = []
+        for node, counters in self._nodes.items():
+            before = self._last.get(node)
+            numbers = self._last[node] = counters.read()
+            rules, self._rules[node] = self._rules.get(node), counters.rules
+            if before is None or rules is not counters.rules:
+                continue
+            found += [
+                _decision(node, rule.chain, rule.comment, after - earlier, rule.drops)
+                for rule, earlier, after in zip(counters.rules, before, numbers, strict=True)
+                if after != earlier and rule.comment
+            ]
+        return found
 
 
 def _rules(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, bool]]:

@@ -1,0 +1,53 @@
+"""The matrix: every pair of machines, every boundary of every rule, all at once.
+
+plan     which flows to ask: the classes of `azure.survey` for every pair
+frames   their packets, with a token in each
+shots    sends them, and gathers what the taps saw of each
+judge    packets against verdicts one by one, counters by their sums
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from netemu.azure.network import Network
+from netemu.azure.verdict import Engine
+from netemu.verify.matrix.judge import BATCH, Judge, Outcome, agrees
+from netemu.verify.matrix.plan import Plan, Planner
+from netemu.verify.matrix.shots import Range, Shot
+
+
+def run(
+    network: Network, namespaces: Mapping[str, Path], progress: Callable[[int, int, str], None] = lambda *_: None
+) -> tuple[Plan, Outcome]:
+    """Ask everything that is worth asking of a running lab."""
+    engine = Engine(network)
+    planner = Planner(engine)
+    plan = planner.plan()
+    done = 0
+    with Range(network, namespaces, engine) as shooting, Judge(network, namespaces, shooting) as judge:
+        for wave in planner.waves(plan):
+            for start in range(0, len(wave), BATCH):
+                shots = judge.batch(wave[start : start + BATCH])
+                for shot in shots:
+                    _note(shot)
+                done += len(shots)
+                progress(done, len(plan.questions), f"{done} flows")
+    return plan, judge.outcome
+
+
+def _note(shot: Shot) -> None:
+    """What the grid will show of the pair."""
+    question, verdict = shot.question, shot.verdict
+    pair = question.pair
+    if pair is None:
+        return
+    pair.flows += 1
+    if not agrees(shot):
+        pair.disagreements += 1
+    if question.passes and verdict.access == "Allow" and verdict.receiver == pair.target.node:
+        assert question.classes is not None
+        pair.reach[question.protocol] = question.classes.allowed
+        if not verdict.answered:
+            pair.unanswered.add(question.protocol)
