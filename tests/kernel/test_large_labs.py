@@ -37,7 +37,7 @@ def lab(laboratory: Callable[[str], Lab]) -> Lab:
 def test_a_large_lab_is_as_described_and_its_machines_reach_each_other(lab: Lab) -> None:
     assert len(lab.folder.applied().rulesets["@fabric"]) > build.LONG  # loaded in a thread of its own
     assert lab.up(TEXT) == "unchanged"
-    assert lab.udp("vm1", f"vm{MACHINES - 1}").answered
+    assert lab.udp("vm1", f"vm{MACHINES - 1}", 7000).answered
 
 
 @pytest.mark.parametrize("number", [1, MACHINES - 1])
