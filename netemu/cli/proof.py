@@ -13,7 +13,9 @@ from netemu.cli.options import complete_labs, output_option
 @click.argument("what", required=False, shell_complete=complete_labs, metavar="[FILE|LAB]")
 @output_option
 @click.option("--junit", type=click.Path(), metavar="FILE", help="Write JUnit XML to FILE as well.")
-def verify_command(what: str | None, form: str, junit: str | None) -> None:
+@click.option("--matrix", is_flag=True, help="Ask every pair of machines, at every boundary that rules and routes draw.")
+@click.option("--html", "page", type=click.Path(), metavar="FILE", help="With --matrix: write a page to keep.")
+def verify_command(what: str | None, form: str, junit: str | None, *, matrix: bool, page: str | None) -> None:
     r"""Prove with packets what the scenario expects.
 
     For every line of `expect` a crafted packet is sent. What the scenario expects, what Azure's rules say and what the
@@ -22,7 +24,13 @@ def verify_command(what: str | None, form: str, junit: str | None) -> None:
     \b
     Example:  sudo netemu verify
               sudo netemu verify scenarios/three-tier.yaml --junit report.xml
+              sudo netemu verify --matrix --html matrix.html
     """
+    if matrix:
+        from netemu.cli.matrix import verify_matrix
+
+        verify_matrix(what, form, junit, page)
+        return
     from netemu.cli.output import emit, table
     from netemu.errors import PersonError
     from netemu.lab.proof import prove

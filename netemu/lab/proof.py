@@ -10,11 +10,33 @@ from netemu.lab.source import resolve_source
 from netemu.lab.up import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from netemu.azure.network import Network
     from netemu.verify.compare import Result
+    from netemu.verify.matrix import Outcome, Plan
 
 
 def prove(what: str | None) -> tuple[str, list[Result]]:
     """Prove the expectations of a scenario file, or those of a lab, on the lab that is up."""
+    network, namespaces = _running(what)
+    from netemu.verify.compare import verify
+
+    return network.name, list(verify(network, namespaces))
+
+
+def prove_matrix(what: str | None, progress: Callable[[int, int, str], None]) -> tuple[str, Plan, Outcome]:
+    """Ask every pair of a lab that is up everything."""
+    network, namespaces = _running(what)
+    from netemu.verify import matrix
+
+    plan, outcome = matrix.run(network, namespaces, progress)
+    return network.name, plan, outcome
+
+
+def _running(what: str | None) -> tuple[Network, dict[str, Path]]:
+    """The network that a file or a lab is about, and the namespaces of the lab, which runs just that."""
     require_root("verify")
     network, folder = resolve_source(what)
     if folder is None:
@@ -24,7 +46,4 @@ def prove(what: str | None) -> tuple[str, list[Result]]:
         raise PersonError(f"lab {network.name} is not whole; `netemu up` completes it, `netemu down` removes it")
     if record.digest != digest(network.scenario):
         raise PersonError(f"{what} is not what is running; apply it with `netemu up {what}`")
-    from netemu.verify.compare import verify
-
-    namespaces = {node: folder.namespace(node) for node in folder.nodes()}
-    return network.name, list(verify(network, namespaces))
+    return network, {node: folder.namespace(node) for node in folder.nodes()}

@@ -34,17 +34,17 @@ def _result(result: Result) -> dict[str, Any]:
         "passed": result.passed,
         "disagreements": list(result.disagreements),
         "expected": written,
-        "verdict": _verdict(result.verdict),
+        "verdict": verdict_data(result.verdict),
         "packet": {
             "access": "Allow" if observation.delivered else "Deny",
-            "droppedBy": _decision(decided) if decided is not None and not observation.delivered else None,
+            "droppedBy": decision_data(decided) if decided is not None and not observation.delivered else None,
             "receiver": observation.receiver,
             "via": list(observation.via),
             "sourceSeenAs": _plain(observation.sourceSeenAs),
             "destinationSeenAs": _plain(observation.destinationSeenAs),
             "answered": observation.answered,
-            "counted": [_decision(decision) for decision in observation.decisions],
-            "answerCounted": [_decision(decision) for decision in observation.answer_decisions],
+            "counted": [decision_data(decision) for decision in observation.decisions],
+            "answerCounted": [decision_data(decision) for decision in observation.answer_decisions],
             "hops": [
                 {
                     "node": hop.node,
@@ -60,7 +60,8 @@ def _result(result: Result) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """A verdict in plain types."""
     return {
         "access": verdict.access,
         "stage": verdict.stage,
@@ -78,7 +79,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
+def decision_data(decision: Decision) -> dict[str, Any]:
+    """A decision in plain types."""
     return {name: getattr(decision, name) for name in decision.__struct_fields__}
 
 
@@ -126,12 +128,12 @@ def as_junit(lab: str, results: Sequence[Result]) -> str:
         name = result.expectation.name or f"{result.title} is {result.expectation.access}"
         case = ElementTree.SubElement(suite, "testcase", classname=f"netemu.{lab}", name=f"{result.number}. {name}")
         if not result.passed:
-            failure = ElementTree.SubElement(case, "failure", message=_xml(result.disagreements[0]))
-            failure.text = _xml("\n".join(result.disagreements))
+            failure = ElementTree.SubElement(case, "failure", message=xml_text(result.disagreements[0]))
+            failure.text = xml_text("\n".join(result.disagreements))
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Without the control characters that XML cannot carry."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)

@@ -4,10 +4,13 @@ plan     which flows to ask: the classes of `azure.survey` for every pair
 frames   their packets, with a token in each
 shots    sends them, and gathers what the taps saw of each
 judge    packets against verdicts one by one, counters by their sums
+reach    who reaches whom on what, as a grid
+report   the same for programs, and as a page to keep
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,23 +20,27 @@ from netemu.verify.matrix.judge import BATCH, Judge, Outcome, agrees
 from netemu.verify.matrix.plan import Plan, Planner
 from netemu.verify.matrix.shots import Range, Shot
 
+__all__ = ["Outcome", "Plan", "run"]
+
 
 def run(
     network: Network, namespaces: Mapping[str, Path], progress: Callable[[int, int, str], None] = lambda *_: None
 ) -> tuple[Plan, Outcome]:
     """Ask everything that is worth asking of a running lab."""
+    start = time.monotonic()
     engine = Engine(network)
     planner = Planner(engine)
     plan = planner.plan()
     done = 0
     with Range(network, namespaces, engine) as shooting, Judge(network, namespaces, shooting) as judge:
         for wave in planner.waves(plan):
-            for start in range(0, len(wave), BATCH):
-                shots = judge.batch(wave[start : start + BATCH])
+            for first in range(0, len(wave), BATCH):
+                shots = judge.batch(wave[first : first + BATCH])
                 for shot in shots:
                     _note(shot)
                 done += len(shots)
                 progress(done, len(plan.questions), f"{done} flows")
+    judge.outcome.seconds = time.monotonic() - start
     return plan, judge.outcome
 
 

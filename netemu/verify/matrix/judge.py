@@ -47,6 +47,7 @@ class Outcome(Struct):
     """What became of all questions."""
 
     judged: int = 0
+    seconds: float = 0
     findings: list[Finding] = []
     passing: int = 0
     """Packets that did something else at first, and what they ought to when they were sent again."""
