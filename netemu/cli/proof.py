@@ -13,7 +13,7 @@ from netemu.cli.options import complete_labs, output_option
 @click.argument("what", required=False, shell_complete=complete_labs, metavar="[FILE|LAB]")
 @output_option
 @click.option("--junit", type=click.Path(), metavar="FILE", help="Write JUnit XML to FILE as well.")
-@click.option("--matrix", is_flag=True, help="Ask every pair of machines, at every boundary that rules and routes draw.")
+@click.option("--matrix", is_flag=True, help="Ask every pair, on both sides of every boundary of a rule or route.")
 @click.option("--html", "page", type=click.Path(), metavar="FILE", help="With --matrix: write a page to keep.")
 def verify_command(what: str | None, form: str, junit: str | None, *, matrix: bool, page: str | None) -> None:
     r"""Prove with packets what the scenario expects.
