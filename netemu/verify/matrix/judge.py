@@ -109,14 +109,16 @@ class Judge:
         """Fire and judge; the shots, for whoever draws the grid."""
         drawn = [self._range.shot(question) for question in questions]
         shots = [shot for shot in drawn if not self._range.left_to_the_guest(shot)]
-        moved = self._fire(shots)
+        exact = [shot for shot in shots if not shot.loose]
+        moved = self._fire(exact)
+        self._fire([shot for shot in shots if shot.loose])
         self.outcome.judged += len(shots)
         wrong = [shot for shot in shots if not agrees(shot)]
         confirmed = self._confirm(wrong)
         # A packet that was decided otherwise has moved other counters, too: that explains them well enough.
-        surplus, missing = self._unexplained(moved, shots)
+        surplus, missing = self._unexplained(moved, exact)
         if (surplus or missing) and not confirmed:
-            self._search(shots)
+            self._search(exact)
         return shots
 
     def _fire(self, shots: Sequence[Shot]) -> Counter[Key]:
@@ -202,7 +204,7 @@ class Judge:
         self._range.fire([shot])
         observation = observe(shot, tuple(self._counting.moved()))
         found = list(disagreements(self.network, as_expected(shot), shot.verdict, observation))
-        if exact or not found:
+        if not shot.loose and (exact or not found):
             found += _miscounted(shot, observation)
         return Finding(shot, observation, tuple(found)) if found else None
 
@@ -214,7 +216,7 @@ def _miscounted(shot: Shot, observation: Observation) -> Iterator[str]:
         moved[key_of(decision)] += decision.packets
     for key in UNEXPECTED:
         moved.pop(key, None)
-    for key in due.keys() | moved.keys():
+    for key in sorted(due.keys() | moved.keys(), key=_name):
         if due[key] != moved[key]:
             yield f"{_name(key)}: {due[key]} packets to count by Azure's rules, {moved[key]} counted"
 

@@ -47,7 +47,7 @@ def _destinations(planner: Planner, source: Place, sender: Port) -> Iterator[Que
     bounds += [("rule", id(gate.classifier), gate.classifier.destination_bounds()) for gate in sender.outbound]
     for what, key, starts in bounds:
         for address in _sides(planner, (what, key), starts):
-            if address not in mine and address != sender.broadcast:  # a frame to all, which no router forwards
+            if address not in mine:
                 yield from _each(planner, source, address, f"destination of a {what}")
 
 
@@ -63,7 +63,7 @@ def _forwarded(planner: Planner, source: Place, sender: Port) -> Iterator[Questi
         key = ("source", id(sender.routes), target.virtualNetwork, *map(id, gates))
         destination = int(target.nic.address)
         for address in _sides(planner, key, starts):
-            if address not in (destination, target.broadcast, *PLATFORM_ADDRESSES):
+            if address != destination:
                 yield from _each(planner, source, destination, "source of a rule", address=address)
 
 
@@ -73,7 +73,10 @@ def _sides(planner: Planner, key: tuple[object, ...], starts: list[int]) -> Iter
         return
     planner.seen.add(key)
     chosen = {address for start in starts for address in (start - 1, start) if 0 <= address < ADDRESSES}
-    for address in sorted(chosen - PLATFORM_ADDRESSES):
+    broadcast = {
+        port.broadcast for port in planner.placement.ports.values()
+    }  # guests send such to all, routers drop it
+    for address in sorted(chosen - PLATFORM_ADDRESSES - broadcast):
         if not any(first <= address < end for first, end in UNROUTABLE):
             yield address
 

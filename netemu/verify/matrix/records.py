@@ -44,6 +44,12 @@ class Records:
         machines = {source.node, *(name for way in ways for name in (*way.via, way.receiver))}
         ends = {each.destination for each in packets}
         machines |= {x[end].machine for x in self._placement.owners.values() for end in ends if end in x}
+        machines |= {
+            self._placement.ports[step.place].machine
+            for way in ways
+            for step in way.steps
+            if step.place in self._placement.ports
+        }
         ports = [port for name in machines for guest in [self._placement.guests.get(name or "")] if guest
                  for port in guest.ports]  # fmt: skip
         asked = [(port.name, each) for port in ports for each in packets]

@@ -140,7 +140,7 @@ def as_page(lab: str, plan: Plan, outcome: Outcome) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(lab)}: who reaches whom</title>'
         f"<style>{STYLE}</style><h1>{escape(summary(lab, outcome))}</h1>{report}{findings}"
-        f'<p>Rows ask, columns are asked{", subnet by subnet" if shown.folded else ""}. ● everything, · nothing.</p>'
+        f"<p>Rows ask, columns are asked{', subnet by subnet' if shown.folded else ''}. ● everything, · nothing.</p>"
         f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"<p></p><table>{legend}</table></html>\n"
     )

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from netemu.azure.flow import ICMP, Flow, Packet, packet_of
 from netemu.azure.network import PLATFORM_ADDRESS, Network
 from netemu.azure.verdict import Engine, Verdict
+from netemu.azure.walk import Record
 from netemu.linux.route_lookup import RouteLookup
 from netemu.linux.volley import Volley
 from netemu.verify.matrix import frames
@@ -51,6 +52,8 @@ class Shot(Struct):
     """Its checksum is wrong, so that guests do not answer by themselves."""
     local: bool = True
     """Does the sender have the address that it sends from?"""
+    loose: bool = False
+    """More is counted than its verdict says, or other things: packets are judged, counters are not."""
     token: int = 0
     asks: list[Sight] = field(default_factory=list)
     answers: list[Sight] = field(default_factory=list)
@@ -104,6 +107,7 @@ class Range:
         )  # fmt: skip
         verdict = self.engine.judge(flow)
         packet = packet_of(flow, question.sourceAddress)
+        known: frozenset[Record] = frozenset()
         if question.leaves_a_trace:
             known = self._records.of(question.source, packet, verdict)
             verdict = self.engine.judge(flow, known) if known else verdict
@@ -111,8 +115,41 @@ class Range:
         count = self._echoes[ends] = self._echoes.get(ends, -1) + 1
         return Shot(
             question, flow, packet, verdict, (self._echo + count) & 0xFFFF, _stays_inside(verdict),
-            question.sourceAddress in self.owners[source.node],
+            question.sourceAddress in self.owners[source.node], self._is_loose(source.node, verdict) or (verdict.stage == "platform" and bool(known)),
         )  # fmt: skip
+
+    def _is_loose(self, sender: str, verdict: Verdict) -> bool:
+        """A loop counts 64 times; guests with several NICs say more, by other NICs, when a packet is valid for them.
+
+        A guest that forwards passes on what is for an address of its NIC that it does not know of.
+        And an answer of a public address that a route of the user diverts from the edge: Azure undoes the translation
+        before it routes, here the edge does. Nobody gets it, but the NSGs on its way see another source.
+        """
+        ways = (verdict, verdict.reply) if verdict.reply is not None else (verdict,)
+        if any(way.stage == "loop" or self._is_passed_on(way) for way in ways):
+            return True
+        if verdict.reply is not None:
+            undone = False
+            for step in verdict.reply.steps:
+                undone = undone or (step.kind == "translation" and step.place != "edge")
+                if undone and step.route is not None and step.route.nextHopType != "Internet":
+                    return True
+        several = any(
+            len(self.network.machines[name].nics) > 1
+            for name in (sender, verdict.receiver)
+            if name in self.network.machines
+        )
+        return several and not _stays_inside(verdict)
+
+    def _is_passed_on(self, way: Verdict) -> bool:
+        """Does a guest that forwards pass on what its NIC was given for a secondary address that the guest has not?"""
+        guest = self.engine.placement.guests.get(way.receiver or "")
+        return (
+            guest is not None
+            and guest.forwards
+            and way.destinationSeenAs is not None
+            and int(way.destinationSeenAs) not in guest.local
+        )
 
     def left_to_the_guest(self, shot: Shot) -> bool:
         """Is a guest to forward what it has sent itself, or what is for itself? Its own system decides about that.
