@@ -128,13 +128,17 @@ def _tables(network: Network, numbers: Numbering) -> Iterator[str]:
     yield from _arp(own)
 
 
-def _set(name: str, kind: str, members: Iterable[str]) -> Iterator[str]:
+def _set(name: str, kind: str, members: Iterable[str], word: str = "set") -> Iterator[str]:
     content = ", ".join(members)
-    yield f"set {name} {{"
+    yield f"{word} {name} {{"
     yield f" type {kind}"
     if content:
         yield f" elements = {{ {content} }}"
     yield "}"
+
+
+def _map(name: str, kind: str, members: Iterable[str]) -> Iterator[str]:
+    return _set(name, kind, members, "map")
 
 
 def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]:
@@ -150,11 +154,6 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
         yield f"set {name} {{\n {key}\n size {size}\n flags dynamic,timeout\n timeout {timeout}\n}}"
     ports = numbers.port
     yield from _set("own", "ifname . ipv4_addr", own)
-    yield from _set(
-        "own_source",
-        "ifname . ether_addr . ipv4_addr",
-        (f'"{ports[nic.name]}" . {nic.macAddress} . {config.address}' for nic, config in network.addresses()),
-    )
     yield from _set(
         "own_mac", "ifname . ether_addr", (f'"{ports[n.name]}" . {n.macAddress}' for n in network.nics.values())
     )
@@ -184,16 +183,21 @@ def _sets(network: Network, numbers: Numbering, own: list[str]) -> Iterator[str]
     for name in network.virtualNetworks:
         for links in (numbers.edge_link, numbers.platform_link):
             marks.append(f'"{links[name]}" : {numbers.platform_mark(name):#x}')
-    yield "map ingress_mark {\n type ifname : mark"
-    if marks:
-        yield f" elements = {{ {', '.join(marks)} }}"
-    yield "}"
+    yield from _map(
+        "own_source",
+        "ifname . ether_addr . ipv4_addr : mark",
+        (
+            f'"{ports[nic.name]}" . {nic.macAddress} . {config.address} : {FROM_NIC | numbers.mark_of(nic):#x}'
+            for nic, config in network.addresses()
+        ),
+    )
+    yield from _map("ingress_mark", "ifname : mark", marks)
 
 
 def _prerouting() -> Iterator[str]:
     yield f"""chain source {{
  type filter hook prerouting priority -300; policy accept;
- iifname . ether saddr . ip saddr @own_source goto blocked
+ meta mark set iifname . ether saddr . ip saddr map @own_source goto blocked
  iifname @router accept
  iifname . ether saddr != @own_mac counter drop comment "source MAC"
  ip saddr {{ {PLATFORM_ADDRESS}, {IMDS_ADDRESS} }} counter drop comment "platform source"
@@ -210,6 +214,7 @@ chain blocked {{
 }}
 chain ingress {{
  type filter hook prerouting priority -150; policy drop;
+ meta mark != 0 accept
  meta mark set iifname map @ingress_mark accept
 }}"""
 
@@ -237,10 +242,7 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
             guarded[numbers.port[nic.name]] = chain
     ports = [numbers.port[nic.name] for nic in network.nics.values()]
     ways = [f'"{port}" : {"goto " + guarded[port] if port in guarded else "accept"}' for port in ports]
-    yield "map ports {\n type ifname : verdict"
-    if ways:
-        yield f" elements = {{ {', '.join(ways)} }}"
-    yield "}"
+    yield from _map("ports", "ifname : verdict", ways)
     yield f"""chain hop {{
  type filter hook forward priority 5; policy accept;
  oifname vmap @ports
@@ -261,10 +263,7 @@ chain arrival {{
 
 def _dispatch(name: str, targets: dict[str, str]) -> Iterator[str]:
     """A map from port to chain. It has a name, so that a NIC more or less is an element and no rule."""
-    yield f"map {name} {{\n type ifname : verdict"
-    if targets:
-        yield " elements = { " + ", ".join(f'"{port}" : jump {chain}' for port, chain in targets.items()) + " }"
-    yield "}"
+    yield from _map(name, "ifname : verdict", (f'"{port}" : jump {chain}' for port, chain in targets.items()))
 
 
 def _group_maps(chains: Chains) -> Iterator[str]:
@@ -302,7 +301,8 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
         evaluate.insert(0, ' iifname @edge oifname . ip daddr @closed counter drop comment "Standard public IP"')
         evaluate.append(" jump arrival")
     rules = "\n".join(evaluate)
-    exempt = _outbound_exemptions() if outbound else [" oifname @router accept"]
+    # What is evaluated by no NSG: asked where no record has let a packet pass, because records are what most have.
+    exempt = " oifname @platform goto platform_traffic" if outbound else " oifname @router accept"
     quoted_arrival = "" if outbound else " jump arrival\n"
     if outbound:
         yield from _platform_chains(chains, flow)
@@ -311,6 +311,7 @@ def _gate(direction: str, interface: str, addresses: str, ports: str, chains: Ch
  accept
 }}
 chain {direction}_new {{
+{exempt}
 {rules}
  update @flows {{ {flow} }}
  {HASH} {addresses} . ip protocol . {ports} {RANGE}
@@ -318,6 +319,7 @@ chain {direction}_new {{
  goto {direction}_pass
 }}
 chain {direction}_icmp {{
+{exempt}
  icmp type echo-request {echo} @{request} update @{request} {{ {echo} }} goto {direction}_pass
  icmp type echo-reply {echo} @{reply} update @{reply} {{ {echo} }} goto {direction}_pass
  icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} @th,64,8 0x45 goto {direction}_error
@@ -340,6 +342,7 @@ chain {direction}_quoted {{
 {quoted_arrival} goto {direction}_pass
 }}
 chain {direction}_portless {{
+{exempt}
  {portless} @portless update @portless {{ {portless} }} goto {direction}_pass
 {rules}
  update @portless {{ {portless} }}
@@ -348,6 +351,7 @@ chain {direction}_portless {{
  goto {direction}_pass
 }}
 chain {direction}_fragment {{
+{exempt}
  {fragment} @fragments accept
  counter drop comment "fragment out of order"
 }}
@@ -355,21 +359,15 @@ chain {direction}_known {{
  {flow} @flows update @flows {{ {flow} }} goto {direction}_pass
  goto {direction}_new
 }}
-chain {direction}_tcp {{
- tcp flags & (fin|syn|rst|ack) == syn goto {direction}_new
- goto {direction}_known
-}}
 chain {direction} {{
  type filter hook forward priority {0 if outbound else 10}; policy drop;"""
-    yield from exempt
+    if outbound:
+        yield f" meta mark & {FROM_NIC:#x} == 0 accept"
     yield f""" ip frag-off & 0x1fff != 0 goto {direction}_fragment
- meta l4proto vmap {{ tcp : goto {direction}_tcp, udp : goto {direction}_known, icmp : goto {direction}_icmp }}
+ tcp flags & (fin|syn|rst|ack) != syn goto {direction}_known
+ meta l4proto vmap {{ tcp : goto {direction}_new, udp : goto {direction}_known, icmp : goto {direction}_icmp }}
  goto {direction}_portless
 }}"""
-
-
-def _outbound_exemptions() -> list[str]:
-    return [f" meta mark & {FROM_NIC:#x} == 0 accept", " oifname @platform goto platform_traffic"]
 
 
 def _platform_chains(chains: Chains, flow: str) -> Iterator[str]:
