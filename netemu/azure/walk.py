@@ -85,6 +85,9 @@ class Walk:
             if not guest.forwards:
                 why = "the guest does not forward (net.ipv4.ip_forward is not 1)"
                 return self._end("Deny", "guest-not-forwarding", packet, port.name, "Inbound", why=why)
+            if packet.source in guest.local:
+                why = "the guest takes nothing that comes from an address of its own"
+                return self._end("Deny", "guest-not-forwarding", packet, port.name, "Inbound", why=why)
             port = guest.port_towards(packet.destination)
             if len(self.via) >= TTL - 1 or (port.name, packet) in seen:
                 return self._end("Deny", "loop", packet, port.name, "Outbound", why="it circles until its TTL ends")

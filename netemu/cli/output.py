@@ -10,6 +10,7 @@ import click
 
 def emit(data: Any, form: str) -> None:
     """Print data as JSON or YAML."""
+    data = _readable(data)
     if form == "json":
         import msgspec
 
@@ -18,6 +19,17 @@ def emit(data: Any, form: str) -> None:
         import yaml
 
         click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _readable(data: Any) -> Any:
+    """The same with a replacement character for what is not UTF-8: names of files may be anything."""
+    if isinstance(data, str):
+        return data.encode(errors="surrogateescape").decode(errors="replace")
+    if isinstance(data, dict):
+        return {_readable(key): _readable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_readable(item) for item in data]
+    return data
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

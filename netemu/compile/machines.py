@@ -27,6 +27,10 @@ APPLIANCE_SYSCTLS = {
 """An appliance with one NIC would otherwise tell its clients to go past it. They would not listen: a redirect counts
 only when it comes from the gateway in use (net/ipv4/route.c, __ip_do_redirect), and that is the fabric."""
 
+SEVERAL_ADDRESSES = {"ipv4/conf/all/arp_announce": "2"}
+"""Linux asks for a neighbour in the name of any of its addresses, unless told to take the one of that subnet and
+interface; the fabric answers nobody who asks with an address of another NIC (ARP-2)."""
+
 FIRST_INDEX = 2
 KNOWN_PEERS = 32
 """How many peers of its subnet a VM knows beforehand. The kernel's neighbour table has 1024 entries for the whole
@@ -74,12 +78,19 @@ def _machine(network: Network, machine: Machine) -> Namespace:
                 for key, value in machine.sysctls.items()}  # fmt: skip
     return Namespace(
         name=machine.name,
-        sysctls=dict(APPLIANCE_SYSCTLS if any(nic.enableIPForwarding for nic in machine.nics) else HOST_SYSCTLS),
+        sysctls=_sysctls(machine),
         settings=settings,
         hostname=machine.computerName,
         files={"resolv.conf": resolver, "hosts": "127.0.0.1 localhost\n"},
         programs=programs(machine.name, machine.run),
     )
+
+
+def _sysctls(machine: Machine) -> dict[str, str]:
+    """As few as are needed: each costs time, and most machines have one NIC, one address and nothing to forward."""
+    chosen = APPLIANCE_SYSCTLS if any(nic.enableIPForwarding for nic in machine.nics) else HOST_SYSCTLS
+    several = sum(len(nic.ipConfigs) for nic in machine.nics) > 1
+    return {**chosen, **SEVERAL_ADDRESSES} if several else dict(chosen)
 
 
 def programs(machine: str, run: tuple[str, ...]) -> list[Program]:

@@ -326,11 +326,17 @@ def _platform(network: Network, chains: Chains, done: set[str], port: str, group
     """Rules that name a platform tag are the only ones that stop platform traffic (PLT-4)."""
     lines = []
     for name, rule in _in_order(network, group, "outbound"):
+        source = _side(
+            network, context, rule.sourceAddressPrefix or rule.sourceAddressPrefixes or ("*",),
+            rule.sourceApplicationSecurityGroups, "ip saddr",
+        )  # fmt: skip
+        if source.ranges == ():
+            continue
         for text in rule.destinationAddressPrefix or rule.destinationAddressPrefixes or ():
             service = PLATFORM_SERVICE.get(tags.canonical(text) or "")
             if service is not None:
                 verdict = "return" if rule.access == "Allow" else "drop"
-                match = f"ip daddr {service[0]} meta l4proto {{ tcp, udp }} th dport {service[1]} "
+                match = f"{source.test}ip daddr {service[0]} meta l4proto {{ tcp, udp }} th dport {service[1]} "
                 lines.append(f' {match}{_protocol(rule)}counter {verdict} comment "{name}"')
     if not lines:
         return

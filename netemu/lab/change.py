@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from netemu.errors import SystemRefusal
 from netemu.lab import names, start
 from netemu.lab.folder import Kept, LabFolder, ProcessRecord, Record
 from netemu.lab.interrupts import Interrupts
@@ -17,6 +19,9 @@ from netemu.lab.survey import Desired, clear, reconciler
 from netemu.linux import processes
 from netemu.linux.difference import Change, File, Whole
 from netemu.linux.state import Applied, Namespace, Program
+
+PATIENCE = 5.0
+"""Seconds that a daemon may take to read its data again."""
 
 HALF_WAY = "the lab is half way between two versions; `netemu up` completes it"
 
@@ -127,12 +132,22 @@ class Changer:
                 Path(change.thing.path).unlink(missing_ok=True)  # type: ignore[union-attr]  # a File, see above
 
     def _reload(self, namespace: Namespace, file: str) -> None:
-        """Let a daemon read its data again: no query is lost."""
+        """Let a daemon read its data again: no query is lost. It has done so when this returns, as its log says."""
         for program in namespace.daemons:
             if program.reloads == file:
+                log = f"{self.folder.daemons}/{program.name}.log"
                 for process in self.record.daemons:
-                    if (process.machine, process.name) == (namespace.name, program.name):
+                    if (process.machine, process.name) == (namespace.name, program.name) and is_alive(process):
+                        before = len(content_of(log) or "")
                         processes.signal_one(process.pid, process.started, signal.SIGHUP)
+                        self._await_words(process, log, before, file)
+
+    def _await_words(self, process: ProcessRecord, log: str, start: int, words: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while words not in (content_of(log) or "")[start:] and is_alive(process):
+            if time.monotonic() > deadline:
+                raise SystemRefusal(f"{process.machine}: {process.argv[0]} does not read its names again; {HALF_WAY}")
+            time.sleep(0.001)
 
     def _start(self) -> None:
         for namespace in self.desired.lab.namespaces.values():

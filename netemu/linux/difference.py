@@ -132,7 +132,7 @@ def _placed(
 
 def _place(thing: Route | Neighbour) -> tuple[int, ...]:
     if isinstance(thing, Route):
-        return thing.table, thing.destination, thing.prefix_length
+        return thing.table, thing.destination, thing.prefix_length, thing.metric
     return thing.index, thing.address
 
 

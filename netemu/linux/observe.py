@@ -39,6 +39,7 @@ from netemu.linux.rtnetlink import (
     RTA_DST,
     RTA_GATEWAY,
     RTA_OIF,
+    RTA_PRIORITY,
     RTA_TABLE,
     RTNH_F_ONLINK,
     Rtnetlink,
@@ -79,11 +80,11 @@ class Link(Struct, frozen=True):
 
 
 class Observed(Struct):
-    """A namespace as it is. Routes by (table, destination, length): there can be one of each."""
+    """A namespace as it is. Routes by (table, destination, length, metric): there can be one of each."""
 
     links: dict[int, Link] = field(default_factory=dict)
     addresses: set[Address] = field(default_factory=set)
-    routes: dict[tuple[int, int, int], Route] = field(default_factory=dict)
+    routes: dict[tuple[int, int, int, int], Route] = field(default_factory=dict)
     rules: set[Rule] = field(default_factory=set)
     neighbours: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """(index, address) to MAC, of the permanent ones."""
@@ -212,7 +213,7 @@ def _routes(netlink: Rtnetlink, found: Observed) -> None:
             continue
         item = route(*message)
         if proto == OURS:
-            found.routes[item.table, item.destination, item.prefix_length] = item
+            found.routes[item.table, item.destination, item.prefix_length, item.metric] = item
         else:
             found.foreign.append(item)
 
@@ -220,7 +221,7 @@ def _routes(netlink: Rtnetlink, found: Observed) -> None:
 def route(buffer: bytes, start: int, end: int) -> Route:
     """Read an RTM_NEWROUTE."""
     _, length, _, _, table, _, _, _, flags = _rtmsg(buffer, start)
-    index, destination, gateway = 0, 0, None
+    index, destination, gateway, metric = 0, 0, None, 0
     for kind, at, _ in _attributes(buffer, start + 12, end):
         if kind == RTA_OIF:
             (index,) = _u32(buffer, at)
@@ -228,9 +229,11 @@ def route(buffer: bytes, start: int, end: int) -> Route:
             (destination,) = _be32(buffer, at)
         elif kind == RTA_GATEWAY:
             (gateway,) = _be32(buffer, at)
+        elif kind == RTA_PRIORITY:
+            (metric,) = _u32(buffer, at)
         elif kind == RTA_TABLE:
             (table,) = _u32(buffer, at)
-    return Route(index, destination, length, table, gateway, bool(flags & RTNH_F_ONLINK))
+    return Route(index, destination, length, table, gateway, bool(flags & RTNH_F_ONLINK), metric)
 
 
 def _rules(netlink: Rtnetlink, found: Observed) -> None:

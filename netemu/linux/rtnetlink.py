@@ -34,7 +34,7 @@ RTEXT_FILTER_SKIP_STATS = 8
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER, IFLA_INET_CONF = 1, 2, 1, 1
 IPV4_DEVCONF_PROXY_ARP, IPV4_DEVCONF_SEND_REDIRECTS, IPV4_DEVCONF_RP_FILTER = 3, 6, 8
 IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RTNH_F_ONLINK, RTN_UNICAST, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 4, 1, 0, 253
 NDA_DST, NDA_LLADDR, NDA_PROTOCOL, NUD_PERMANENT = 1, 2, 12, 0x80
 NDTA_NAME, NDTA_PARMS, NDTPA_IFINDEX, NDTPA_PROXY_DELAY = 1, 6, 1, 13
@@ -186,6 +186,8 @@ def _route(item: Route) -> bytes:
         body += _attribute(RTA_DST, _be32(item.destination))
     if item.gateway is not None:
         body += _attribute(RTA_GATEWAY, _be32(item.gateway))
+    if item.metric:
+        body += _attribute(RTA_PRIORITY, _u32(item.metric))
     return body + _attribute(RTA_OIF, _u32(item.index))
 
 
@@ -298,7 +300,7 @@ class Rtnetlink:
 
         Yields each one's datagram and where in it its body is; None for what the kernel does not give.
         """
-        parts = []
+        parts: list[bytes] = []
         for kind, body in requests:
             parts += (_header(16 + len(body), kind, NLM_F_REQUEST, 0, 0), body)
         self._socket.send(b"".join(parts))

@@ -46,6 +46,8 @@ class Route(Struct, frozen=True):
     table: int = 254
     gateway: int | None = None
     onlink: bool = False
+    metric: int = 0
+    """Ours have none; what somebody has given another one to is another route."""
 
 
 class Rule(Struct, frozen=True):

@@ -168,10 +168,6 @@ def _rule(rng: random.Random, i: int, addresses: list[str], networks: list[str])
     if not any_port and rng.random() < 0.3:
         rule["destinationPortRanges"] = rng.choice([[22, 8080], ["22-79", "444-1023"], [80, "80-90", 85]])
         del rule["destinationPortRange"]
-    if rule.get("destinationAddressPrefix") == "AzurePlatformDNS":
-        # The fabric asks such a rule for nothing but the tag and the ports.
-        rule = {key: value for key, value in rule.items() if not key.startswith("sourceA")}
-        rule["sourceAddressPrefix"] = "*"
     rule["sourcePortRange"] = "*" if any_port or rng.random() < 0.8 else rng.choice(["20000-40000", "0-65535", 80])
     return rule
 
@@ -210,8 +206,6 @@ def flows(seed: int, network: Network, count: int) -> list[Flow]:
     ]  # fmt: skip
     by_nic = {nic.name: [c.address for c in nic.ipConfigs] for nic in network.nics.values()}
     own = {m.name: {a for nic in m.nics for a in by_nic[nic.name]} for m in network.machines.values()}
-    own_of_several = {a for name in several for a in by_nic[name]}
-    """What answers from these to a secondary address asks for its MAC in the name of another NIC: ARP-2 stops it."""
     primary = {m.name: {nic.address for nic in m.nics} for m in network.machines.values()}
     without = {**{m: own[m] - primary[m] for m in own}, **{n.name: own[n.machine] for n in network.nics.values()}}
     result = []
@@ -223,7 +217,7 @@ def flows(seed: int, network: Network, count: int) -> list[Flow]:
         if source not in network.hosts and target not in own.get(source, ()) and target != PLATFORM_ADDRESS:
             if drawn < 0.08:
                 address = IPv4Address("10.0.0.99")
-            elif drawn < 0.3 and target not in own_of_several:
+            elif drawn < 0.3:
                 # Perhaps that of a secondary IP configuration, but of the NIC that the guest will send by.
                 address = rng.choice(by_nic[_leaves_by(network, source, target)])
         result.append(

@@ -400,3 +400,23 @@ def test_what_a_person_adds_inside_is_left_alone_and_shown(single: Callable[[str
     assert lab.up(version(added_machine)) == "changed"
     assert words in lab.run(node, *listing).stdout
     assert LabFolder(lab.name).exists()
+
+
+def test_a_new_name_is_known_as_soon_as_up_returns(single: Callable[[str], Lab]) -> None:
+    lab = single(BASE)
+    for number in range(5):
+        text = BASE.replace("internet: {hosts", f"  new{number}: {{subnet: net/front}}\ninternet: {{hosts")
+        assert lab.up(text) == "changed"
+        asked = lab.run("a", "dig", "+tries=1", "+short", f"new{number}.internal.cloudapp.net")
+        assert asked.stdout.strip() == str(lab.network.machines[f"new{number}"].nics[0].address)
+
+
+def test_a_route_of_ours_with_another_metric_is_none_of_the_scenarios(single: Callable[[str], Lab]) -> None:
+    lab = single(BASE)
+    again = ["ip", "route", "add", "default", "via", "10.1.1.1", "proto", "78", "metric", "7"]
+    assert lab.run("a", *again).returncode == 0
+    assert unchanged(lab.source.read_bytes()) is None
+    assert lab.up(BASE) == "repaired"
+    assert "metric 7" not in lab.run("a", "ip", "route").stdout
+    assert "default via 10.1.1.1" in lab.run("a", "ip", "route").stdout
+    nothing_differs(lab)
