@@ -42,6 +42,7 @@ networkSecurityGroups:
       nothing-out: {deny(OUT)}
       not-by-address: {rule(110, OUT, "Deny", destination="168.63.129.16")}
   no-dns-nsg: {{securityRules: {{dns: {deny(OUT, destination="AzurePlatformDNS")}}}}}
+  some-no-dns-nsg: {{securityRules: {{dns: {deny(OUT, source="10.0.1.30", destination="AzurePlatformDNS")}}}}}
   no-imds-nsg: {{securityRules: {{imds: {deny(OUT, destination="AzurePlatformIMDS")}}}}}
 networkInterfaces:
   named-nic: {{subnet: net/main, privateIPAddress: 10.0.1.20, dnsSettings: {{internalDnsNameLabel: extra-name}}}}
@@ -49,6 +50,8 @@ virtualMachines:
   plain: {{subnet: net/main, privateIPAddress: 10.0.1.4}}
   Other_VM: {{subnet: net/main, privateIPAddress: 10.0.1.5, computerName: other}}
   named: {{networkInterfaces: named-nic}}
+  meant: {{subnet: net/main, privateIPAddress: 10.0.1.30, networkSecurityGroup: some-no-dns-nsg}}
+  not-meant: {{subnet: net/main, privateIPAddress: 10.0.1.31, networkSecurityGroup: some-no-dns-nsg}}
   nva: {{subnet: net/main, privateIPAddress: 10.0.1.9, enableIPForwarding: true, sysctls: {{net.ipv4.ip_forward: 1}}}}
   shut: {{subnet: net/shut}}
   forced: {{subnet: net/forced}}
@@ -105,6 +108,12 @@ def test_dns_works_whatever_the_routes_say_and_no_appliance_sees_it(lab, machine
     with lab.tap("nva") as tap:
         assert dig(lab, machine, "+search", "plain") == ("NOERROR", ["10.0.1.4"])
         assert tap.find(lambda f: f.haslayer(IP) and f[IP].dst == PLATFORM) is None
+
+
+@pytest.mark.azure("PLT-4")
+def test_a_rule_that_names_the_platforms_dns_stops_only_the_sources_that_it_names(lab):
+    assert dig(lab, "meant", "+search", "plain")[0] == "no answer"
+    assert dig(lab, "not-meant", "+search", "plain")[0] == "NOERROR"
 
 
 @pytest.mark.azure("PLT-4")
