@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netemu.verify.matrix.plan import Place, Planner, Question
 
 PLATFORM = int(PLATFORM_ADDRESS)
-UNROUTABLE = ((0, 1 << 24), (127 << 24, 128 << 24), (MULTICAST, ADDRESSES))
+UNROUTABLE = ((-1, 1 << 24), (127 << 24, 128 << 24), (MULTICAST, ADDRESSES + 1))
 """0.0.0.0/8 and 127.0.0.0/8 are on no wire (RFC 1122, 3.2.1.3); 224.0.0.0/3 is asked by itself."""
 BLOCKED = ("Gre", "IpInIp")
 
@@ -30,6 +30,7 @@ def limits(planner: Planner, source: Place) -> Iterator[Question]:
     """What one sender is asked beyond its pairs."""
     sender = planner.sender(source)
     if not isinstance(sender, Port):
+        yield from _from_outside(planner, source)
         return
     yield from _destinations(planner, source, sender)
     if sender.addresses[source.address].primary:
@@ -46,9 +47,23 @@ def _destinations(planner: Planner, source: Place, sender: Port) -> Iterator[Que
     bounds = [("route", id(sender.routes), sender.routes.starts)]
     bounds += [("rule", id(gate.classifier), gate.classifier.destination_bounds()) for gate in sender.outbound]
     for what, key, starts in bounds:
-        for address in _sides(planner, (what, key), starts):
-            if address not in mine:
-                yield from _each(planner, source, address, f"destination of a {what}")
+        for sides in _sides(planner, (what, key), starts):
+            ends = [(source.address, address) for address in sides if address not in mine]
+            yield from _each(planner, source, ends, f"destination of a {what}")
+
+
+def _from_outside(planner: Planner, source: Place) -> Iterator[Question]:
+    """A host's false source, and public addresses: those of default outbound access (OUT-5), and next to all others."""
+    network = planner.network
+    mine = {int(config.defaultOutbound) for _, config in network.addresses() if config.defaultOutbound is not None}
+    public = {int(ip.address) for ip in network.publicIPs.values()}
+    known = mine | public | set(planner.placement.hosts)
+    for address in sorted(mine):
+        yield from _each(planner, source, [(source.address, address)], "address of default outbound access")
+    for address in sorted({near for each in known for near in (each - 1, each + 1)} - known):
+        yield from _each(planner, source, [(source.address, address)], "public address of nobody")
+    for destination in sorted(planner.placement.public)[:1] or sorted(known - {source.address})[:1]:
+        yield _plain(planner, source, destination, "Tcp", 9, "foreign source", address=source.address ^ 1)
 
 
 def _forwarded(planner: Planner, source: Place, sender: Port) -> Iterator[Question]:
@@ -62,32 +77,32 @@ def _forwarded(planner: Planner, source: Place, sender: Port) -> Iterator[Questi
         starts = sorted({*home, *(start for classifier in gates for start in classifier.source_bounds())})
         key = ("source", id(sender.routes), target.virtualNetwork, *map(id, gates))
         destination = int(target.nic.address)
-        for address in _sides(planner, key, starts):
-            if address != destination:
-                yield from _each(planner, source, destination, "source of a rule", address=address)
+        for sides in _sides(planner, key, starts):
+            ends = [(address, destination) for address in sides if address != destination]
+            yield from _each(planner, source, ends, "source of a rule")
 
 
-def _sides(planner: Planner, key: tuple[object, ...], starts: list[int]) -> Iterator[int]:
-    """The addresses on both sides of some boundaries, if nobody has asked there."""
+def _sides(planner: Planner, key: tuple[object, ...], starts: list[int]) -> Iterator[list[int]]:
+    """The addresses on both sides of each boundary, if nobody has asked there."""
     if key in planner.seen:
         return
     planner.seen.add(key)
-    chosen = {address for start in starts for address in (start - 1, start) if 0 <= address < ADDRESSES}
-    broadcast = {
-        port.broadcast for port in planner.placement.ports.values()
-    }  # guests send such to all, routers drop it
-    for address in sorted(chosen - PLATFORM_ADDRESSES - broadcast):
-        if not any(first <= address < end for first, end in UNROUTABLE):
-            yield address
+    # What is for a subnet's broadcast address goes to all, and no router passes that on.
+    left_out = PLATFORM_ADDRESSES | {port.broadcast for port in planner.placement.ports.values()}
+    for start in starts:
+        sides = (start - 1, start)
+        yield [x for x in sides if x not in left_out and not any(first <= x < end for first, end in UNROUTABLE)]
 
 
-def _each(
-    planner: Planner, source: Place, destination: int, why: str, address: int | None = None
-) -> Iterator[Question]:
-    """One flow of each outcome."""
-    classes = planner.classes(source, source.address if address is None else address, destination, TCP)
-    for each in planner.outcomes(classes):
-        yield planner.question(source, destination, "Tcp", classes, each, why=why, address=address)
+def _each(planner: Planner, source: Place, ends: list[tuple[int, int]], why: str) -> Iterator[Question]:
+    """One flow of each outcome on either side, and the same ports on the other: there they may mean something else."""
+    ports: dict[tuple[tuple[int, int], int], None] = {}
+    for address, destination in ends:
+        for each in planner.outcomes(planner.classes(source, address, destination, TCP)):
+            ports[each.sourcePorts, each.destinationPort] = None
+    for address, destination in ends:
+        for source_ports, port in ports:
+            yield _plain(planner, source, destination, "Tcp", port, why, ports=source_ports, address=address)
 
 
 def _blocked(planner: Planner, source: Place, sender: Port) -> Iterator[Question]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from netemu.azure.flow import ICMP, TCP, UDP, Packet, protocol_number
+from netemu.azure.flow import AH, ESP, ICMP, TCP, UDP, Packet
 from netemu.azure.network import Network
 from netemu.azure.placement import Placement, Port
 from netemu.azure.prefixes import IntervalSet
@@ -27,8 +27,11 @@ FRESH = 8192
 """So many source ports must be free to choose from for one to be fresh."""
 
 PROTOCOLS = {"Tcp": TCP, "Udp": UDP, "Icmp": ICMP}
-WITHOUT_PORTS = ("Esp", "Ah", "253")
-"""Protocols that rules can name, and one that is nobody's (RFC 3692)."""
+NOBODYS = "nobody's"
+"""A protocol that no rule can name; every question has another one of `UNASSIGNED`, for which there is no record."""
+UNASSIGNED = range(149, 253)
+"""Protocol numbers of nobody's (IANA; 253 and 254 are for experiments)."""
+WITHOUT_PORTS = {"Esp": ESP, "Ah": AH, NOBODYS: UNASSIGNED[0]}
 
 
 class Place(Struct, frozen=True):
@@ -171,12 +174,12 @@ class Planner:
             classes = self.classes(pair.source, pair.source.address, pair.target.address, number)
             for each in self._worth(classes):
                 yield self.question(pair.source, pair.target.address, protocol, classes, each, pair=pair, why="pair")
-        for protocol in WITHOUT_PORTS:
-            asked = self.asked(pair.source, pair.source.address, pair.target.address, protocol_number(protocol))
+        for protocol, number in WITHOUT_PORTS.items():
+            asked = self.asked(pair.source, pair.source.address, pair.target.address, number)
             key = (protocol, *((id(each.classifier), each.mask) for each in asked))
             if key not in self._portless:
                 self._portless.add(key)
-                classes = self.classifying.classes(asked, protocol_number(protocol))
+                classes = self.classifying.classes(asked, number)
                 (only,) = classes.members
                 yield self.question(pair.source, pair.target.address, protocol, classes, only, why="protocol")
 

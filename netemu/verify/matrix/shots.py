@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +20,7 @@ from netemu.linux.route_lookup import RouteLookup
 from netemu.linux.volley import Volley
 from netemu.verify.matrix import frames
 from netemu.verify.matrix.frames import Seen
-from netemu.verify.matrix.plan import Question
+from netemu.verify.matrix.plan import NOBODYS, UNASSIGNED, Question
 from netemu.verify.matrix.records import Records
 from netemu.verify.observe import IMDS_ADDRESS, PATIENCE, PLATFORM
 
@@ -81,7 +82,9 @@ class Range:
         self.owners |= {
             node: {int(PLATFORM_ADDRESS), int(IMDS_ADDRESS)} for node in namespaces if node.startswith(PLATFORM)
         }
-        self._heard: set[int] = set()
+        self._heard: set[tuple[str, int]] = set()
+        start = random.randrange(len(UNASSIGNED))
+        self._unassigned = itertools.cycle([*UNASSIGNED[start:], *UNASSIGNED[:start]])
         self._records = Records(engine.placement, namespaces)
         self._volley = Volley(
             {node: path for node, path in namespaces.items() if node in self.owners}, frames.tap_filter(self._run)
@@ -100,9 +103,12 @@ class Range:
     def shot(self, question: Question) -> Shot:
         """A question with ports of its own, and its verdict."""
         source = question.source
+        protocol = question.protocol
+        if protocol == NOBODYS:
+            protocol = str(next(self._unassigned))
         port = random.randrange(*question.sourcePorts)
         flow = Flow(
-            source.nic or source.name, address(question.destination), question.protocol, question.destinationPort,
+            source.nic or source.name, address(question.destination), protocol, question.destinationPort,
             port, address(question.sourceAddress),
         )  # fmt: skip
         verdict = self.engine.judge(flow)
@@ -113,9 +119,11 @@ class Range:
             verdict = self.engine.judge(flow, known) if known else verdict
         ends = packet.source, packet.destination
         count = self._echoes[ends] = self._echoes.get(ends, -1) + 1
+        # The platform's rules are not asked about what has a record, which the model does not say.
+        loose = self._is_loose(source.node, verdict) or (verdict.stage == "platform" and bool(known))
         return Shot(
             question, flow, packet, verdict, (self._echo + count) & 0xFFFF, _stays_inside(verdict),
-            question.sourceAddress in self.owners[source.node], self._is_loose(source.node, verdict) or (verdict.stage == "platform" and bool(known)),
+            question.sourceAddress in self.owners[source.node], loose,
         )  # fmt: skip
 
     def _is_loose(self, sender: str, verdict: Verdict) -> bool:
@@ -123,12 +131,15 @@ class Range:
 
         A guest that forwards passes on what is for an address of its NIC that it does not know of.
         And an answer of a public address that a route of the user diverts from the edge: Azure undoes the translation
-        before it routes, here the edge does. Nobody gets it, but the NSGs on its way see another source.
+        before it routes, here the edge does. Nobody gets it, but the NSGs on its way see another source. The edge does
+        not translate answers to what it has not seen, and nobody gets them either.
         """
         ways = (verdict, verdict.reply) if verdict.reply is not None else (verdict,)
         if any(way.stage == "loop" or self._is_passed_on(way) for way in ways):
             return True
         if verdict.reply is not None:
+            if _is_translated(verdict.reply) and not _is_translated(verdict):
+                return True
             undone = False
             for step in verdict.reply.steps:
                 undone = undone or (step.kind == "translation" and step.place != "edge")
@@ -191,10 +202,12 @@ class Range:
         self._await(by_index, [shot for shot in delivered if shot.verdict.answered], answered)
 
     def _ask(self, shot: Shot) -> None:
-        if not (shot.packet.has_ports or shot.packet.protocol in self._heard or shot.packet.protocol == ICMP):
-            self._heard.add(shot.packet.protocol)
-            for node in self.owners:
-                self._volley.listen(node, shot.packet.protocol)
+        if not shot.packet.has_ports and shot.packet.protocol != ICMP:
+            ends = {shot.question.source.node, shot.verdict.receiver or ""}
+            for node in ends & self.network.machines.keys():
+                if (node, shot.packet.protocol) not in self._heard:
+                    self._heard.add((node, shot.packet.protocol))
+                    self._volley.listen(node, shot.packet.protocol)
         data = frames.frame(shot.packet, shot.token, shot.identity, answers=False, valid=not shot.ignored)
         source = shot.question.source
         try:
@@ -279,6 +292,10 @@ def answered(shot: Shot) -> bool:
         ):
             return True
     return False
+
+
+def _is_translated(verdict: Verdict) -> bool:
+    return any(step.kind == "translation" for step in verdict.steps)
 
 
 def _stays_inside(verdict: Verdict) -> bool:
