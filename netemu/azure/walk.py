@@ -152,7 +152,7 @@ class Walk:
     def _pass_gates(self, port: Port, packet: Packet, direction: arm.Direction) -> End | None:
         """NSG-15 with flow records (PIPE-6)."""
         key = (port.name, packet if direction == "Outbound" else packet.reversed())
-        if key in self.memory.records and (self.replying or packet.protocol not in (TCP, ICMP)):
+        if self._has_record(key):
             self.steps.append(Step("flow-record", port.name, packet, direction))
             return None
         for gate in port.outbound if direction == "Outbound" else port.inbound:
@@ -165,6 +165,10 @@ class Walk:
                 return self._drop(stage, port, packet, direction, rule=rule, why=f"denied by {rule.name}")
         self.memory.records.add(key)
         return None
+
+    def _has_record(self, record: Record) -> bool:
+        """Did an earlier packet leave it? A SYN and an echo request are evaluated all the same."""
+        return record in self.memory.records and (self.replying or record[1].protocol not in (TCP, ICMP))
 
     def _target(self, port: Port, packet: Packet, route: EffectiveRoute) -> Port | None:
         """The NIC that a route inside the networks leads to."""
@@ -232,7 +236,7 @@ class Walk:
         return self._arrive(port, inside)
 
     def _is_closed(self, port: Port, outside: Packet, inside: Packet) -> bool:
-        if port.inbound or (self.replying and (port.name, inside.reversed()) in self.memory.records):
+        if port.inbound or self._has_record((port.name, inside.reversed())):
             return False
         public = port.addresses[inside.destination].publicIP
         return public is not None and public.sku == "Standard" and int(public.address) == outside.destination

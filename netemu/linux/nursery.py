@@ -51,12 +51,13 @@ class Nursery:
         self.left = count if count >= PAYS_OFF else 0
         """How many can still be taken."""
         self._ready: deque[int] = deque()
-        self._child = 0
+        self.process: int | None = None
+        """The second process, while there is one."""
         if self.left:
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                self._child = os.fork()
-                if self._child == 0:
+                self.process = os.fork()
+                if self.process == 0:
                     _make(theirs, self._socket, count, self.sysctls)
 
     def __enter__(self) -> Nursery:
@@ -65,9 +66,10 @@ class Nursery:
     def __exit__(self, *exception: object) -> None:
         for descriptor in self._ready:
             os.close(descriptor)
-        if self._child:
+        if self.process is not None:
             self._socket.close()  # which ends the other process at its next message
-            os.waitpid(self._child, 0)
+            os.waitpid(self.process, 0)
+            self.process = None
 
     def take(self) -> int | None:
         """A descriptor of a namespace, which is the caller's from now on; None when there is none yet, or no more.

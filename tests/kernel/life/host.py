@@ -30,10 +30,10 @@ for line in open('/proc/self/mountinfo', 'rb').read().splitlines():
         subprocess.run(['umount', '--lazy', line.split()[4]], check=False, stderr=subprocess.DEVNULL)
 for line in '''
 mount -t tmpfs -o mode=0755 tmpfs /run
-cp -a /etc /run/etc-copy
+tar --create --file=/run/etc.tar --directory=/etc --exclude=./netns .
 mount -t tmpfs -o mode=0755 tmpfs /etc
-cp -a /run/etc-copy/. /etc/
-rm -rf /run/etc-copy /etc/netns
+tar --extract --file=/run/etc.tar --directory=/etc
+rm /run/etc.tar
 mount --make-rshared /
 ip link set lo up
 ip link add uplink type veth peer name uplink-far
@@ -77,7 +77,9 @@ class Host:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._init.stdout is not None
-        assert self._init.stdout.readline() == "ready\n"
+        if self._init.stdout.readline() != "ready\n":
+            self.close()
+            raise AssertionError("the machine of this test cannot be made; what it printed says why")
         self.pid = children(self._init.pid)[0]
 
     def close(self) -> None:
