@@ -1,7 +1,8 @@
 """Drives netemu from inside its process, for what cannot be reached from a command line: each step's failure or death.
 
 Runs inside a test's host, as `driver.py FUNCTION ARGUMENTS`, and prints its answer as JSON. Nothing of netemu knows
-of it: an audit hook of Python and the wrapped system calls of netemu.linux.namespaces are the steps.
+of it: an audit hook of Python and the wrapped system calls of netemu.linux (mounts and namespaces, netlink, nftables)
+are the steps.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from netemu.lab.down import down
 from netemu.lab.folder import LabFolder
 from netemu.lab.source import read_once
 from netemu.lab.up import up
-from netemu.linux import namespaces
+from netemu.linux import namespaces, nftables
+from netemu.linux.rtnetlink import Rtnetlink, RtnetlinkError
 
 CHANGES = {
     "os.mkdir", "os.symlink", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.fork", "fcntl.flock",
@@ -43,11 +45,25 @@ class Steps:
         sys.addaudithook(self._audit)
         for name in SYSTEM_CALLS:
             setattr(namespaces, name, self._wrapped(getattr(namespaces, name)))
+        for owner, name, refused in (
+            (Rtnetlink, "_flush", lambda error, args: RtnetlinkError(error.errno, "", args[1][0].about)),
+            (Rtnetlink, "dump", lambda error, args: RtnetlinkError(error.errno, "", f"objects of kind {args[1]}")),
+            (Rtnetlink, "get", lambda error, args: error),
+            (nftables.Handle, "apply", lambda error, args: nftables.RulesetError(f"Error: {error.strerror}")),
+            (nftables, "_list", lambda error, args: nftables.RulesetError(f"Error: {error.strerror}")),
+            (nftables, "generation", lambda error, args: error),
+        ):
+            setattr(owner, name, self._wrapped(getattr(owner, name), refused))
 
-    def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            self._step()
-            return function(*args)
+    def _wrapped(
+        self, function: Callable[..., Any], refused: Callable[[OSError, Any], OSError] = lambda error, _: error
+    ) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            try:
+                self._step()
+            except OSError as error:
+                raise refused(error, args) from None
+            return function(*args, **options)
 
         return call
 
