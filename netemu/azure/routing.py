@@ -91,9 +91,24 @@ class RouteLookup:
             self.starts.append(place)
             self.winners.append(winner)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RouteLookup) and self.routes == other.routes
+
+    def __hash__(self) -> int:
+        return hash(self.routes)
+
     def find(self, destination: int) -> EffectiveRoute:
         """The route that decides. There always is one: 0.0.0.0/0 is never absent (RT-2)."""
         return self.winners[bisect_right(self.starts, destination) - 1]
+
+    def losers(self, destination: int) -> tuple[LosingRoute, ...]:
+        """The other routes that cover the destination, and why each of them does not decide."""
+        winner, address = self.find(destination), IPv4Address(destination)
+        return tuple(
+            LosingRoute(route, _why_it_lost(route, winner))
+            for route in self.routes
+            if address in route.addressPrefix and route is not winner
+        )
 
 
 def _end(route: EffectiveRoute) -> int:
@@ -169,14 +184,9 @@ def next_hop(network: Network, subnet: Subnet, destination: IPv4Address) -> Next
 
     Platform addresses ignore routes (RT-24); that is decided before anyone asks this function.
     """
-    routes = effective_routes(network, subnet)
-    winner = RouteLookup(routes).find(int(destination))
-    losers = tuple(
-        LosingRoute(route, _why_it_lost(route, winner))
-        for route in routes
-        if destination in route.addressPrefix and route is not winner
-    )
-    return NextHop(winner, losers, subnet.routeTable if winner.source == "User" else None)
+    table = RouteLookup(effective_routes(network, subnet))
+    winner = table.find(int(destination))
+    return NextHop(winner, table.losers(int(destination)), subnet.routeTable if winner.source == "User" else None)
 
 
 def _why_it_lost(loser: EffectiveRoute, winner: EffectiveRoute) -> str:

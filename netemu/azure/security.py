@@ -269,6 +269,12 @@ class Classifier:
             if rule.protocol != "*":
                 self._protocols[PROTOCOLS[rule.protocol]] |= 1 << bit
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Classifier) and self.rules == other.rules
+
+    def __hash__(self) -> int:
+        return hash(self.rules)
+
     def decide(self, packet: Packet) -> EffectiveRule | None:
         """The first rule that matches; None only when the rules do not end with the defaults."""
         protocol = packet.protocol

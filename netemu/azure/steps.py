@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from netemu.azure import resources as arm
 from netemu.azure.flow import Packet, dotted
-from netemu.azure.routing import EffectiveRoute
-from netemu.azure.security import EffectiveRule
+from netemu.azure.routing import EffectiveRoute, LosingRoute, RouteLookup
+from netemu.azure.security import Classifier, Consideration, EffectiveRule, consider
 
 Stage = Literal[
     "delivered",  # Allow: it reached the NIC or the internet host
@@ -51,13 +51,29 @@ class Step(Struct, frozen=True):
     direction: arm.Direction | None = None
     rule: EffectiveRule | None = None
     """The rule that decided; for kind security-group."""
+    rules: Classifier | None = None
+    """The rules that were asked; for kind security-group."""
     route: EffectiveRoute | None = None
     """The route that decided; for kind route."""
+    routes: RouteLookup | None = None
+    """The table that was asked; for kind route."""
     after: Packet | None = None
     """The packet after a translation."""
     stage: Stage | None = None
     """For kind end."""
     detail: str = ""
+    nic: str | None = None
+    """The NIC at which it happens, where `place` may be its subnet."""
+
+    @property
+    def considered(self) -> tuple[Consideration, ...]:
+        """The rules that were looked at, in order, with the reason why each but the last did not match."""
+        return consider(self.rules.rules, self.packet) if self.rules is not None else ()
+
+    @property
+    def losers(self) -> tuple[LosingRoute, ...]:
+        """The routes that cover the destination too, and why each of them does not decide."""
+        return self.routes.losers(self.packet.destination) if self.routes is not None else ()
 
     @property
     def text(self) -> str:

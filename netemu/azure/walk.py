@@ -109,7 +109,9 @@ class Walk:
             # PIPE-6: the host undoes the translation first and routes then; a 0.0.0.0/0 of the user still diverts it.
             packet = self._translate(port.name, packet, packet.from_address(public), "as it came in (OUT-3)")
         route = port.routes.find(packet.destination)
-        self.steps.append(Step("route", port.name, packet, "Outbound", route=route))
+        self.steps.append(
+            Step("route", port.name, packet, "Outbound", route=route, routes=port.routes, nic=port.name)
+        )
         if route.nextHopType == "Internet":
             return self._exit(port, packet, translated=public is not None)
         if route.nextHopType == "None":
@@ -144,7 +146,9 @@ class Walk:
         for gate in port.outbound:
             rule = gate.platform.decide(packet)
             if rule is not None:
-                self.steps.append(Step("security-group", gate.place, packet, "Outbound", rule=rule))
+                asked = gate.platform
+                step = Step("security-group", gate.place, packet, "Outbound", rule=rule, rules=asked, nic=port.name)
+                self.steps.append(step)
                 if rule.access == "Deny":
                     return self._drop("platform", port, packet, "Outbound", rule=rule, why="PLT-4")
         return self._end("Allow", "platform", packet, port.name, why="the platform takes it", receiver="platform")
@@ -153,12 +157,14 @@ class Walk:
         """NSG-15 with flow records (PIPE-6)."""
         key = (port.name, packet if direction == "Outbound" else packet.reversed())
         if self._has_record(key):
-            self.steps.append(Step("flow-record", port.name, packet, direction))
+            self.steps.append(Step("flow-record", port.name, packet, direction, nic=port.name))
             return None
         for gate in port.outbound if direction == "Outbound" else port.inbound:
             rule = gate.classifier.decide(packet)
             assert rule is not None, "the default rules match everything"
-            self.steps.append(Step("security-group", gate.place, packet, direction, rule=rule))
+            self.steps.append(
+                Step("security-group", gate.place, packet, direction, rule=rule, rules=gate.classifier, nic=port.name)
+            )
             self.last_rule, self.last_port = rule, port
             if rule.access == "Deny":
                 stage: Stage = "nsg-out" if direction == "Outbound" else "nsg-in"
