@@ -1,11 +1,13 @@
-"""Which address each IP configuration gets (IP-1…IP-6, IP-12), and the expansion of the short forms.
+"""Which address each IP configuration and each internal frontend gets (IP-1…IP-6, IP-12), and what short forms mean.
 
 Both are needed by validation (which reports refusals with their place in the file) and by `resolve`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Literal
 
 from msgspec import Struct, field, structs
 
@@ -24,24 +26,53 @@ class Expanded(Struct):
     """Name of each NIC's primary IP configuration."""
 
 
+class Claim(Struct, frozen=True):
+    """Who wants an address of a subnet: an IP configuration of a NIC, or a frontend of a load balancer (IP-12)."""
+
+    kind: Literal["networkInterfaces", "loadBalancers"]
+    owner: str
+    """The NIC or the load balancer."""
+    name: str
+    """The IP configuration or the frontend."""
+    subnet: str
+    address: str | None
+    """A static one as written."""
+    method: arm.AllocationMethod | None
+
+    @property
+    def key(self) -> str:
+        """`<owner>/<name>`, as messages and `Given` have it."""
+        return f"{self.owner}/{self.name}"
+
+
 class Refusal(Struct, frozen=True):
     """An address that Azure would not give."""
 
-    nic: str
-    config: str
+    claim: Claim
     code: str
     what: str
     instead: str
 
 
 class Allocation(Struct):
-    """Addresses by (NIC, IP configuration), and what was refused."""
+    """Private addresses, and what was refused."""
 
     addresses: dict[tuple[str, str], IPv4Address] = field(default_factory=dict)
+    """By (NIC, IP configuration)."""
+    frontends: dict[tuple[str, str], IPv4Address] = field(default_factory=dict)
+    """By (load balancer, frontend), of the internal ones."""
     refusals: list[Refusal] = field(default_factory=list)
 
+    def give(self, claim: Claim, address: IPv4Address) -> None:
+        """Note whose an address is."""
+        given = self.addresses if claim.kind == "networkInterfaces" else self.frontends
+        given[claim.owner, claim.name] = address
 
-SHORT_FORM = ("subnet", "privateIPAddress", "publicIPAddress", "applicationSecurityGroups")
+
+SHORT_FORM = (
+    "subnet", "privateIPAddress", "publicIPAddress", "applicationSecurityGroups", "loadBalancerBackendAddressPools",
+    "loadBalancerInboundNatRules", "loadBalancerInboundNatPools",
+)  # fmt: skip
 """Properties that a NIC or a VM may carry itself when it has a single IP configuration."""
 
 
@@ -58,12 +89,9 @@ def expand(scenario: arm.Scenario) -> Expanded:
         result.machine_nics[name] = (nic_name,)
         result.nics[nic_name] = _long_form(
             arm.NetworkInterface(
-                subnet=vm.subnet,
-                privateIPAddress=vm.privateIPAddress,
-                publicIPAddress=vm.publicIPAddress,
-                applicationSecurityGroups=vm.applicationSecurityGroups,
                 networkSecurityGroup=vm.networkSecurityGroup,
                 enableIPForwarding=vm.enableIPForwarding,
+                **_short_form(vm),
             )
         )
     for name, nic in result.nics.items():
@@ -74,114 +102,100 @@ def expand(scenario: arm.Scenario) -> Expanded:
     return result
 
 
+def _short_form(resource: arm.NetworkInterface | arm.VirtualMachine) -> dict[str, Any]:
+    return {name: getattr(resource, name) for name in SHORT_FORM}
+
+
 def _long_form(nic: arm.NetworkInterface) -> arm.NetworkInterface:
     if nic.ipConfigurations is not None:
         return nic
     configs = {}
     if nic.subnet is not None:
-        configs["ipconfig1"] = arm.IPConfiguration(
-            subnet=nic.subnet,
-            privateIPAddress=nic.privateIPAddress,
-            publicIPAddress=nic.publicIPAddress,
-            applicationSecurityGroups=nic.applicationSecurityGroups,
-            primary=True,
-        )
-    return structs.replace(
-        nic,
-        ipConfigurations=configs,
-        subnet=None,
-        privateIPAddress=None,
-        publicIPAddress=None,
-        applicationSecurityGroups=(),
-    )
+        configs["ipconfig1"] = arm.IPConfiguration(primary=True, **_short_form(nic))
+    return structs.replace(nic, ipConfigurations=configs, **_short_form(arm.NetworkInterface()))
 
 
 def allocate(scenario: arm.Scenario, given: Given = Given()) -> Allocation:  # noqa: B008 -- it is immutable
-    """Give every IP configuration its address: static ones first, then what is given, then the lowest free one.
+    """Give everyone an address: static ones first, then what is given, then the lowest free one; NICs before frontends.
 
-    IP-3, IP-4, IP-5.
+    IP-3, IP-4, IP-5, IP-12.
 
-    IP configurations whose subnet does not exist are passed over; validation reports those.
+    Claims on a subnet that does not exist are passed over; validation reports those.
     """
     result = Allocation()
     used: dict[str, dict[int, str]] = {}
-    dynamic: list[tuple[str, str, arm.IPConfiguration]] = []
-    for nic_name, nic in expand(scenario).nics.items():
-        for config_name, config in (nic.ipConfigurations or {}).items():
-            if config.privateIPAddress is None:
-                if config.privateIPAllocationMethod == "Static":
-                    result.refusals.append(
-                        Refusal(
-                            nic_name,
-                            config_name,
-                            "PrivateIPAddressMissing",
-                            "privateIPAllocationMethod Static needs an address",
-                            "add privateIPAddress",
-                        )
-                    )
-                else:
-                    dynamic.append((nic_name, config_name, config))
-                continue
-            _static(scenario, result, used, nic_name, config_name, config)
-    fresh = []
-    for nic_name, config_name, config in dynamic:
-        old = given.addresses.get(f"{nic_name}/{config_name}")
-        prefix = subnet_prefix(scenario, config.subnet)
-        taken = used.setdefault(config.subnet, {})
-        if prefix is None or old is None or old not in prefix or is_reserved(old, prefix) or int(old) in taken:
-            fresh.append((nic_name, config_name, config))
+    dynamic: list[Claim] = []
+    for claim in _claims(scenario):
+        if claim.address is not None:
+            _static(scenario, result, used, claim)
+        elif claim.method == "Static":
+            what = "privateIPAllocationMethod Static needs an address"
+            result.refusals.append(Refusal(claim, "PrivateIPAddressMissing", what, "add privateIPAddress"))
         else:
-            taken[int(old)] = f"{nic_name}/{config_name}"
-            result.addresses[nic_name, config_name] = old
+            dynamic.append(claim)
+    fresh = []
+    for claim in dynamic:
+        old = (given.addresses if claim.kind == "networkInterfaces" else given.frontends).get(claim.key)
+        prefix = subnet_prefix(scenario, claim.subnet)
+        taken = used.setdefault(claim.subnet, {})
+        if prefix is None or old is None or old not in prefix or is_reserved(old, prefix) or int(old) in taken:
+            fresh.append(claim)
+        else:
+            taken[int(old)] = claim.key
+            result.give(claim, old)
     lowest: dict[str, int] = {}
-    for nic_name, config_name, config in fresh:
-        prefix = subnet_prefix(scenario, config.subnet)
+    for claim in fresh:
+        prefix = subnet_prefix(scenario, claim.subnet)
         if prefix is None:
             continue
-        taken = used.setdefault(config.subnet, {})
-        start = lowest.get(config.subnet, int(prefix[0]) + 4)  # what is below has been found taken before
+        taken = used.setdefault(claim.subnet, {})
+        start = lowest.get(claim.subnet, int(prefix[0]) + 4)  # what is below has been found taken before
         free = next((n for n in range(start, int(prefix[-1])) if n not in taken), None)
-        lowest[config.subnet] = int(prefix[-1]) if free is None else free + 1
+        lowest[claim.subnet] = int(prefix[-1]) if free is None else free + 1
         if free is None:
             result.refusals.append(
                 Refusal(
-                    nic_name,
-                    config_name,
+                    claim,
                     "SubnetIsFull",
-                    f"subnet {config.subnet} with address prefix {prefix} has no free address",
+                    f"subnet {claim.subnet} with address prefix {prefix} has no free address",
                     f"a larger subnet ({usable(prefix)} addresses are usable in a /{prefix.prefixlen})",
                 )
             )
             continue
-        taken[free] = f"{nic_name}/{config_name}"
-        result.addresses[nic_name, config_name] = IPv4Address(free)
+        taken[free] = claim.key
+        result.give(claim, IPv4Address(free))
     return result
 
 
-def _static(
-    scenario: arm.Scenario,
-    result: Allocation,
-    used: dict[str, dict[int, str]],
-    nic: str,
-    name: str,
-    config: arm.IPConfiguration,
-) -> None:
-    prefix = subnet_prefix(scenario, config.subnet)
+def _claims(scenario: arm.Scenario) -> Iterator[Claim]:
+    for owner, nic in expand(scenario).nics.items():
+        for name, config in (nic.ipConfigurations or {}).items():
+            address, method = config.privateIPAddress, config.privateIPAllocationMethod
+            yield Claim("networkInterfaces", owner, name, config.subnet, address, method)
+    for owner, balancer in scenario.loadBalancers.items():
+        for name, frontend in balancer.frontendIPConfigurations.items():
+            if frontend.subnet is not None:
+                address, method = frontend.privateIPAddress, frontend.privateIPAllocationMethod
+                yield Claim("loadBalancers", owner, name, frontend.subnet, address, method)
+
+
+def _static(scenario: arm.Scenario, result: Allocation, used: dict[str, dict[int, str]], claim: Claim) -> None:
+    prefix = subnet_prefix(scenario, claim.subnet)
     try:
-        address = IPv4Address(config.privateIPAddress or "")
+        address = IPv4Address(claim.address or "")
     except ValueError:
         return
     if prefix is None:
         return
-    taken = used.setdefault(config.subnet, {})
+    taken = used.setdefault(claim.subnet, {})
 
     def refuse(code: str, what: str, instead: str) -> None:
-        result.refusals.append(Refusal(nic, name, code, what, instead))
+        result.refusals.append(Refusal(claim, code, what, instead))
 
     if address not in prefix:
         refuse(
             "PrivateIPAddressNotInSubnet",
-            f"{address} is not in subnet {config.subnet} ({prefix})",
+            f"{address} is not in subnet {claim.subnet} ({prefix})",
             f"an address from {prefix[4]} to {prefix[-2]}",
         )
     elif is_reserved(address, prefix):
@@ -195,8 +209,8 @@ def _static(
             "PrivateIPAddressIsAllocated", f"{address} is already allocated to {taken[int(address)]}", "another address"
         )
     else:
-        taken[int(address)] = f"{nic}/{name}"
-        result.addresses[nic, name] = address
+        taken[int(address)] = claim.key
+        result.give(claim, address)
 
 
 def subnet_prefix(scenario: arm.Scenario, path: str) -> IPv4Network | None:

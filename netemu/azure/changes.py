@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from netemu.azure.allocation import SHORT_FORM, Expanded, expand
 from netemu.azure.network import host_name
+from netemu.azure.network.balancing import joined, member_of
 from netemu.azure.resources import Scenario
 
 Action = Literal["create", "update", "delete"]
@@ -23,7 +24,7 @@ Value = str | int | bool | list[str] | None
 
 KINDS = (
     "virtualNetworks", "networkSecurityGroups", "applicationSecurityGroups", "routeTables", "publicIPAddresses",
-    "networkInterfaces", "virtualMachines",
+    "publicIPPrefixes", "natGateways", "loadBalancers", "networkInterfaces", "virtualMachines",
 )  # fmt: skip
 """The resources of ARM that stand alone, which all have a location, in the order in which they are told."""
 
@@ -31,9 +32,16 @@ CHILDREN = {
     "virtualNetworks": ("subnets", "virtualNetworkPeerings"),
     "networkSecurityGroups": ("securityRules",),
     "routeTables": ("routes",),
+    "loadBalancers": (
+        "frontendIPConfigurations", "backendAddressPools", "probes", "loadBalancingRules", "inboundNatRules",
+        "inboundNatPools", "outboundRules",
+    ),
     "networkInterfaces": ("ipConfigurations",),
-}
+}  # fmt: skip
 """The properties that ARM has as resources of their own, below their parent."""
+
+OF_THE_BALANCER = ("loadBalancerBackendAddressPools", "loadBalancerInboundNatRules", "loadBalancerInboundNatPools")
+"""What an IP configuration says about load balancers; told as a change of these."""
 
 OF_THE_NIC = (*SHORT_FORM, "networkSecurityGroup", "enableIPForwarding")
 """What the short form of a VM says about its only NIC."""
@@ -47,9 +55,12 @@ PLURALS = {
 }
 """Two names of one thing: a rule has one of them, and either may have a list (NSG-14)."""
 
+BACKENDS = "backendIPConfigurations"
+"""ARM's name for the members of a pool, which are written at either side (LB-10)."""
+
 UNORDERED = {
     *PLURALS, *PLURALS.values(), "addressSpace", "applicationSecurityGroups", "sourceApplicationSecurityGroups",
-    "destinationApplicationSecurityGroups",
+    "destinationApplicationSecurityGroups", BACKENDS,
 }  # fmt: skip
 """Lists that are sets. In others the order has a meaning: the first NIC is the primary one, the first server is asked
 first, the first program starts first."""
@@ -126,12 +137,50 @@ def _write_out_defaults(content: dict[str, Any], long: Expanded) -> None:
     for name, nic in content["networkInterfaces"].items():
         for key, config in nic["ipConfigurations"].items():
             config["primary"] = key == long.primary_config[name]
-            del config["privateIPAllocationMethod"]  # Static with an address and Dynamic without: said already (IP-6)
+            for said in ("privateIPAllocationMethod", *OF_THE_BALANCER):  # Static with an address, else Dynamic (IP-6)
+                del config[said]
+    for name, balancer in content["loadBalancers"].items():
+        _write_out_balancer(name, balancer, long)
     for name, machine in content["virtualMachines"].items():
-        for short in OF_THE_NIC:
-            del machine[short]
-        machine["networkInterfaces"] = list(long.machine_nics[name])
-        machine["computerName"] = machine["computerName"] or host_name(name)
+        _write_out_machine(name, machine, long)
+
+
+def _write_out_machine(name: str, machine: dict[str, Any], long: Expanded) -> None:
+    for short in OF_THE_NIC:
+        del machine[short]
+    machine["networkInterfaces"] = list(long.machine_nics[name])
+    machine["computerName"] = machine["computerName"] or host_name(name)
+
+
+def _write_out_balancer(name: str, balancer: dict[str, Any], long: Expanded) -> None:
+    """Every backend as NIC/ipConfiguration, in its pool or rule, whichever side names it; and what follows (LB-29)."""
+    pools, rules, nat_pools = (joined(long, side) for side in OF_THE_BALANCER)
+    for frontend in balancer["frontendIPConfigurations"].values():
+        del frontend["privateIPAllocationMethod"]
+    for key, members in balancer["backendAddressPools"].items():
+        every = [*(_member(long, member) for member in members), *pools.get(f"{name}/{key}", ())]
+        balancer["backendAddressPools"][key] = {BACKENDS: list(dict.fromkeys(every))}
+    for rule in balancer["loadBalancingRules"].values():
+        if rule["backendPort"] is None:
+            rule["backendPort"] = rule["frontendPort"]
+    for key, rule in balancer["inboundNatRules"].items():
+        short = rule.pop("backend")
+        named = [_member(long, each) for each in (rule["backendIPConfiguration"], short) if each is not None]
+        rule["backendIPConfiguration"] = [*named, *rules.get(f"{name}/{key}", ())]
+    for key, pool in balancer["inboundNatPools"].items():
+        pool[BACKENDS] = nat_pools.get(f"{name}/{key}", [])
+    for probe in balancer["probes"].values():
+        if probe["probeThreshold"] is not None:
+            del probe["numberOfProbes"]
+        elif probe["numberOfProbes"] is None:
+            probe["probeThreshold"] = 1
+
+
+def _member(long: Expanded, name: str) -> str:
+    try:
+        return "/".join(member_of(long, name))
+    except KeyError:  # nobody has that name
+        return name
 
 
 def _write_out_any(rule: dict[str, Any]) -> None:

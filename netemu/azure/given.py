@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from msgspec import Struct
 
@@ -17,3 +17,8 @@ class Given(Struct, frozen=True):
     """By `<NIC>/<IP configuration>`."""
     macs: dict[str, str] = {}
     """By NIC."""
+    frontends: dict[str, IPv4Address] = {}
+    """Addresses of internal frontends by `<load balancer>/<frontend>` (IP-12)."""
+    publicIPPrefixes: dict[str, IPv4Network] = {}
+    natPorts: dict[str, int] = {}
+    """Frontend ports of NAT ranges by `<load balancer>/<rule or pool>/<NIC>/<IP configuration>` (LB-17)."""

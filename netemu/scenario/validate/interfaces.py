@@ -134,6 +134,9 @@ _PROPERTY_OF_CODE = {
 
 def _addresses(context: Context) -> None:
     for refusal in context.allocation.refusals:
-        path = context.config_path(refusal.nic, refusal.config)
+        claim = refusal.claim
+        if claim.kind != "networkInterfaces":
+            continue
+        path = context.config_path(claim.owner, claim.name)
         prop = _PROPERTY_OF_CODE.get(refusal.code, "privateIPAddress")
         context.add(path, prop, refusal.what, refusal.instead, refusal.code)

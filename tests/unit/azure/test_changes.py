@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netemu.azure import resources as arm
-from netemu.azure.changes import CHILDREN, OF_THE_NIC, PropertyChange, ResourceChange, azure_changes
+from netemu.azure.changes import CHILDREN, OF_THE_BALANCER, OF_THE_NIC, PropertyChange, ResourceChange, azure_changes
 from netemu.azure.network import resolve
 from netemu.azure.resources import Scenario
 from netemu.scenario import read_scenario, read_text
@@ -211,6 +211,45 @@ FULL = Scenario(
     applicationSecurityGroups={"asg": arm.ApplicationSecurityGroup()},
     routeTables={"table": arm.RouteTable(routes={"r": arm.Route(addressPrefix="10.9.0.0/16", nextHopType="None")})},
     publicIPAddresses={"ip": arm.PublicIPAddress(sku="Basic", publicIPAllocationMethod="Static")},
+    publicIPPrefixes={"prefix": arm.PublicIPPrefix(prefixLength=28)},
+    natGateways={"gw": arm.NatGateway()},
+    loadBalancers={
+        "lb": arm.LoadBalancer(
+            sku="Basic",
+            frontendIPConfigurations={"f": arm.FrontendIPConfiguration()},
+            backendAddressPools={"pool": ()},
+            probes={
+                "threshold": arm.Probe(protocol="Tcp", port=80, probeThreshold=2),
+                "older": arm.Probe(protocol="Tcp", port=80, numberOfProbes=2),
+            },
+            loadBalancingRules={
+                "http": arm.LoadBalancingRule(
+                    frontendIPConfiguration="f",
+                    backendAddressPool="pool",
+                    protocol="Tcp",
+                    frontendPort=80,
+                    backendPort=80,
+                )
+            },
+            inboundNatRules={
+                "ssh": arm.InboundNatRule(
+                    frontendIPConfiguration="f", protocol="Tcp", frontendPort=50001, backendPort=22
+                )
+            },
+            inboundNatPools={
+                "range": arm.InboundNatPool(
+                    frontendIPConfiguration="f",
+                    protocol="Tcp",
+                    frontendPortRangeStart=1,
+                    frontendPortRangeEnd=2,
+                    backendPort=22,
+                )
+            },
+            outboundRules={
+                "out": arm.OutboundRule(frontendIPConfigurations=("f",), backendAddressPool="pool", protocol="Tcp")
+            },
+        )
+    },
     networkInterfaces={
         "nic": arm.NetworkInterface(
             ipConfigurations={"a": arm.IPConfiguration(subnet="net/main", primary=True)}, dnsSettings=arm.DnsSettings()
@@ -223,6 +262,9 @@ FULL = Scenario(
 SAID_OTHERWISE = {
     "IPConfiguration.privateIPAllocationMethod",  # whether there is an address says it
     "IPConfiguration.primary",  # a NIC with one address has no choice
+    *(f"IPConfiguration.{name}" for name in OF_THE_BALANCER),  # what they join says it
+    "FrontendIPConfiguration.privateIPAllocationMethod",
+    "InboundNatRule.backend",  # backendIPConfiguration says it
     *(f"{kind}.{name}" for kind in ("VirtualMachine", "NetworkInterface") for name in OF_THE_NIC
       if (kind, name) not in {("NetworkInterface", "networkSecurityGroup"), ("NetworkInterface", "enableIPForwarding")}),
 }  # fmt: skip
@@ -239,6 +281,16 @@ TYPES: dict[str, type[Any]] = {
     "routeTables/table": arm.RouteTable,
     "routeTables/table/routes/r": arm.Route,
     "publicIPAddresses/ip": arm.PublicIPAddress,
+    "publicIPPrefixes/prefix": arm.PublicIPPrefix,
+    "natGateways/gw": arm.NatGateway,
+    "loadBalancers/lb": arm.LoadBalancer,
+    "loadBalancers/lb/frontendIPConfigurations/f": arm.FrontendIPConfiguration,
+    "loadBalancers/lb/probes/threshold": arm.Probe,
+    "loadBalancers/lb/probes/older": arm.Probe,
+    "loadBalancers/lb/loadBalancingRules/http": arm.LoadBalancingRule,
+    "loadBalancers/lb/inboundNatRules/ssh": arm.InboundNatRule,
+    "loadBalancers/lb/inboundNatPools/range": arm.InboundNatPool,
+    "loadBalancers/lb/outboundRules/out": arm.OutboundRule,
     "networkInterfaces/nic": arm.NetworkInterface,
     "networkInterfaces/nic/ipConfigurations/a": arm.IPConfiguration,
     "virtualMachines/vm": arm.VirtualMachine,
@@ -249,14 +301,23 @@ CHILD_MAPS = {name for names in CHILDREN.values() for name in names}
 OTHERS = {
     "sysctls": {"net.ipv4.ip_forward": "1"}, "direction": "Outbound", "access": "Deny", "protocol": "Udp",
     "nextHopType": "Internet", "sku": "Standard", "publicIPAllocationMethod": "Dynamic",
+    "loadDistribution": "SourceIP", "noHealthyBackendsBehavior": "AllProbedUp",
 }  # fmt: skip
+NOT_OF_THIS_ONE = {
+    ("loadBalancers/lb/probes/threshold", "numberOfProbes"),  # the threshold decides
+    ("loadBalancers/lb/probes/older", "probeThreshold"),  # takes the other's place
+}
 
 
 def properties_of_everything() -> Iterator[tuple[str, tuple[str, ...], Any]]:
     """(resource, way to the property, its type)."""
     for resource, kind in TYPES.items():
         for info in msgspec.structs.fields(kind):
-            if info.name in CHILD_MAPS or f"{kind.__name__}.{info.name}" in SAID_OTHERWISE:
+            if (
+                info.name in CHILD_MAPS
+                or (resource, info.name) in NOT_OF_THIS_ONE
+                or f"{kind.__name__}.{info.name}" in SAID_OTHERWISE
+            ):
                 continue
             if info.name not in PARTS:
                 yield resource, (info.name,), info.type
@@ -269,8 +330,8 @@ def other_value(name: str, kind: Any, value: Any) -> Any:
     """Another value that the property can have."""
     if isinstance(value, bool):
         return not value
-    if isinstance(value, int):
-        return value + 1
+    if isinstance(value, int) or "int | None" in str(kind):
+        return (value or 0) + 1
     return OTHERS.get(name, ["another", "and more"] if "tuple" in str(kind) else "another")
 
 
@@ -288,7 +349,9 @@ def test_every_property_of_every_resource_is_told(resource: str, way: tuple[str,
     place = data
     for step in (*resource.split("/"), *way[:-1]):
         place = place[step]
-    place[way[-1]] = other_value(way[-1], kind, place[way[-1]])
+    place[way[-1]] = (
+        "Http" if "/probes/" in resource and way == ("protocol",) else other_value(way[-1], kind, place[way[-1]])
+    )
     changed = msgspec.convert(data, Scenario)
     (found,) = azure_changes(FULL, changed)
     assert (found.resource, found.action) == (resource, "update")
@@ -376,8 +439,12 @@ def test_a_change_leads_from_the_old_values_to_the_new_ones(old: Scenario, new: 
     made = {change.resource: change for change in azure_changes(None, new)}
     gone = {change.resource: change for change in azure_changes(old, None)}
     changes = {change.resource: change for change in azure_changes(old, new)}
-    assert {r: c for r, c in changes.items() if c.action == "create"} == {r: c for r, c in made.items() if r not in gone}
-    assert {r: c for r, c in changes.items() if c.action == "delete"} == {r: c for r, c in gone.items() if r not in made}
+    assert {r: c for r, c in changes.items() if c.action == "create"} == {
+        r: c for r, c in made.items() if r not in gone
+    }
+    assert {r: c for r, c in changes.items() if c.action == "delete"} == {
+        r: c for r, c in gone.items() if r not in made
+    }
     for change in changes.values():
         assert change.properties or change.action != "update"
         assert all(item.before != item.after for item in change.properties)

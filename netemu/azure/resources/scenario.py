@@ -1,0 +1,74 @@
+"""A whole scenario: the resources, the lab's internet and what is expected."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import field
+
+from netemu.azure.resources.base import Access, Resource, Strings, described
+from netemu.azure.resources.load_balancers import LoadBalancer
+from netemu.azure.resources.machines import NetworkInterface, VirtualMachine
+from netemu.azure.resources.public import NatGateway, PublicIPAddress, PublicIPPrefix
+from netemu.azure.resources.routes import RouteTable
+from netemu.azure.resources.security import ApplicationSecurityGroup, NetworkSecurityGroup
+from netemu.azure.resources.virtual_networks import VirtualNetwork
+
+
+class InternetHost(Resource, frozen=True):
+    """A machine on the lab's internet."""
+
+    ipAddress: Annotated[str, described("Its public address.")]
+    run: Annotated[Strings, described("Programs started by `up`.")] = ()
+    location: Annotated[str | None, described("Region.")] = None
+
+
+class Internet(Resource, frozen=True):
+    """The lab's internet; nothing of the real one."""
+
+    hosts: Annotated[dict[str, InternetHost], described("Hosts by name; VMs can resolve the names.")] = field(
+        default_factory=dict
+    )
+
+
+class Expectation(Resource, frozen=True):
+    """One flow, and what must become of it. `verify` proves it with packets."""
+
+    from_: Annotated[str, described("VM, NIC, internet host, or VM/address.")] = field(name="from")
+    to: Annotated[
+        str, described("VM, NIC, internet host, public IP, load balancer (lb, or lb/frontend), or an address.")
+    ]
+    access: Annotated[Access, described("Does the packet arrive?")]
+    protocol: Annotated[Literal["Tcp", "Udp", "Icmp"], described("Tcp, Udp or Icmp (echo).")] = "Tcp"
+    port: Annotated[int | None, described("Destination port; not for Icmp.")] = None
+    sourcePort: Annotated[int | None, described("Source port; netemu chooses when absent.")] = None
+    rule: Annotated[str | None, described("The security rule that decides, for example DenyAllInBound.")] = None
+    via: Annotated[Strings | None, described("Appliances on the way, in order; [] for none.")] = None
+    reply: Annotated[Access | None, described("Does the reply come back? Default: Allow when access is Allow.")] = None
+    backends: Annotated[
+        Strings | None,
+        described("Backends that may get it: VMs or NICs, exactly those that the load balancer may choose."),
+    ] = None
+    sourceSeenAs: Annotated[
+        str | None, described("Source address that the receiver sees, or a public IP, public IP prefix or NAT gateway.")
+    ] = None
+    name: Annotated[str | None, described("What this line proves, for the report.")] = None
+
+
+class Scenario(Resource, frozen=True):
+    """A whole scenario file."""
+
+    name: Annotated[str, described("Name of the lab: lower-case letters, digits and -.", pattern="^[a-z][a-z0-9-]*$")]
+    location: Annotated[str, described("Default region of all resources.")] = "westeurope"
+    virtualNetworks: dict[str, VirtualNetwork] = field(default_factory=dict)
+    networkSecurityGroups: dict[str, NetworkSecurityGroup] = field(default_factory=dict)
+    applicationSecurityGroups: dict[str, ApplicationSecurityGroup] = field(default_factory=dict)
+    routeTables: dict[str, RouteTable] = field(default_factory=dict)
+    publicIPAddresses: dict[str, PublicIPAddress] = field(default_factory=dict)
+    publicIPPrefixes: dict[str, PublicIPPrefix] = field(default_factory=dict)
+    natGateways: dict[str, NatGateway] = field(default_factory=dict)
+    loadBalancers: dict[str, LoadBalancer] = field(default_factory=dict)
+    networkInterfaces: dict[str, NetworkInterface] = field(default_factory=dict)
+    virtualMachines: dict[str, VirtualMachine] = field(default_factory=dict)
+    internet: Internet = field(default_factory=Internet)
+    expect: tuple[Expectation, ...] = ()
