@@ -1,6 +1,7 @@
 # make setup    what netemu needs: Debian packages and .venv (asks sudo for apt-get only)
 # make demo     bring a three-tier network up, prove it with packets, and leave it for you to try
-# make test     everything that must hold: style, types, unit tests, real packets
+# make test     everything that must hold: style, types, unit tests, real packets, here and on a full kernel in QEMU
+# make vm       a shell on that kernel, without root, for a machine that lacks features; see docs/fullkernel.md
 # make fuzz     10,000 documents for the reader, 200 random networks for up, verify and down
 # make bench    how close netemu comes to the least that the same work takes
 # make lint     style and types only
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-bench demo lint test fuzz bench clean
+.PHONY: help setup setup-test setup-bench setup-vm demo vm lint test fuzz bench clean
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 NETEMU := $(strip $(SUDO) .venv/bin/netemu)
@@ -27,6 +28,9 @@ setup-test:
 setup-bench:
 	@tools/setup --bench
 
+setup-vm:
+	@tools/setup --vm
+
 demo: setup
 	$(NETEMU) up $(DEMO)
 	$(NETEMU) verify shop
@@ -41,6 +45,9 @@ demo: setup
 	@echo "Take it down:"
 	@echo "  $(NETEMU) down shop"
 
+vm: setup-vm
+	@.venv/bin/netemu boot $(if $(SCENARIO),--up $(SCENARIO)) $(if $(RUN),-- $(RUN))
+
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -48,7 +55,7 @@ lint: setup
 test: setup-test lint
 	tools/check_vagrantfile
 	if [ -f tools/fidelity.py ]; then $(SUDO) .venv/bin/python tools/fidelity.py --check; fi
-	$(SUDO) .venv/bin/pytest tests
+	$(SUDO) .venv/bin/python tools/test.py
 
 fuzz: setup-test
 	$(SUDO) env NETEMU_FUZZ=10000 NETEMU_RANDOM_LAST=200 .venv/bin/pytest tests/fuzz tests/kernel/test_random_networks.py
@@ -57,5 +64,5 @@ bench: setup-bench
 	$(SUDO) .venv/bin/python bench/run.py
 
 clean:
-	$(SUDO) rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	$(SUDO) rm -rf .venv .kernel .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec $(SUDO) rm -rf {} +

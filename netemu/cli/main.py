@@ -16,7 +16,7 @@ COMMANDS = {
     "exec": "inside", "shell": "inside", "capture": "inside",
     "validate": "files", "schema": "files", "graph": "files",
     "verify": "proof",
-    "doctor": "machine", "completion": "machine",
+    "doctor": "machine", "boot": "boot", "completion": "machine",
 }  # fmt: skip
 """Command to the module of this package that has it."""
 
