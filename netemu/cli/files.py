@@ -74,8 +74,8 @@ def graph_command(file: str, form: str, target: str | None) -> None:
     \b
     Example:  netemu graph scenarios/hub-spoke.yaml -w hub-spoke.svg
     """
+    from netemu.cli.output import write
     from netemu.draw import draw
-    from netemu.errors import PersonError
     from netemu.lab.rootless import step_inside_for
     from netemu.lab.source import network_of
 
@@ -84,7 +84,4 @@ def graph_command(file: str, form: str, target: str | None) -> None:
     if target is None:
         click.echo(picture)
         return
-    try:
-        Path(target).write_text(picture, encoding="utf-8")
-    except OSError as error:
-        raise PersonError(f"cannot write {target}: {error.strerror}") from error
+    write(target, picture)

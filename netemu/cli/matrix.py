@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +15,7 @@ COLOURS = {"●": "green", "·": "bright_black"}
 
 def verify_matrix(what: str | None, form: str, junit: str | None, page: str | None) -> None:
     """Ask everything, and say what came of it."""
-    from netemu.cli.output import Progress, emit
+    from netemu.cli.output import Progress, emit, write
     from netemu.lab.proof import prove_matrix
     from netemu.lab.rootless import step_inside_for
     from netemu.verify.matrix import report
@@ -38,18 +37,10 @@ def verify_matrix(what: str | None, form: str, junit: str | None, page: str | No
         _screen(grid(plan.pairs))
         _findings(lab, outcome)
         click.echo(click.style(report.summary(lab, outcome), fg="red" if outcome.findings else "green", bold=True))
+    if outcome.unasked:
+        raise click.exceptions.Exit(130)
     if outcome.findings:
         raise click.exceptions.Exit(1)
-
-
-def write(path: str, text: str) -> None:
-    """Write a report to a file of the person's."""
-    from netemu.errors import PersonError
-
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PersonError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _screen(shown: Grid) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +20,16 @@ def emit(data: Any, form: str) -> None:
         import yaml
 
         click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def write(path: str, text: str) -> None:
+    """Write a file that the person has asked for."""
+    from netemu.errors import PersonError
+
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PersonError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _readable(data: Any) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from netemu.cli.options import complete_labs, output_option
+
+if TYPE_CHECKING:
+    from netemu.lab.proof import Proof
 
 
 @click.command("verify")
@@ -19,7 +22,7 @@ def verify_command(what: str | None, form: str, junit: str | None, *, matrix: bo
     r"""Prove with packets what the scenario expects.
 
     For every line of `expect` a crafted packet is sent. What the scenario expects, what Azure's rules say and what the
-    packet did must agree. Exits with 1 when they do not.
+    packet did must agree. Exits with 1 when they do not. Ctrl-C ends it with what has been found till then.
 
     \b
     Example:  sudo netemu verify
@@ -31,35 +34,46 @@ def verify_command(what: str | None, form: str, junit: str | None, *, matrix: bo
 
         verify_matrix(what, form, junit, page)
         return
-    from netemu.cli.output import emit, table
-    from netemu.errors import PersonError
+    from netemu.cli.output import Progress, emit, write
     from netemu.lab.proof import prove
     from netemu.lab.rootless import step_inside_for
-    from netemu.verify.report import as_data, as_junit, cells
+    from netemu.verify.report import as_data, as_junit
 
     step_inside_for(what)
-    lab, results = prove(what)
+    progress = Progress("proving")
+    try:
+        proof = prove(what, progress)
+    finally:
+        progress.clear()
     if junit is not None:
-        try:
-            Path(junit).write_text(as_junit(lab, results), encoding="utf-8")
-        except OSError as error:
-            raise PersonError(f"cannot write {junit}: {error.strerror}") from error
-    failed = [result for result in results if not result.passed]
+        write(junit, as_junit(proof.lab, proof.results, proof.unproved))
     if form != "table":
-        emit(as_data(lab, results), form)
-    elif not results:
-        click.echo(f"{lab}: nothing to verify; add lines to `expect` in the scenario")
+        emit(as_data(proof.lab, proof.results, proof.unproved), form)
+    elif not proof.results and not proof.unproved:
+        click.echo(f"{proof.lab}: nothing to verify; add lines to `expect` in the scenario")
     else:
-        rows = [["ok" if result.passed else "FAIL", *cells(result)] for result in results]
-        table(["", "FLOW", "EXPECTED", "AZURE", "PACKET", "SEEN"], rows)
-        for result in failed:
-            click.echo()
-            click.echo(click.style(f"FAIL {result.number}. {result.title}", fg="red", bold=True))
-            for disagreement in result.disagreements:
-                click.echo(f"  {disagreement}")
-            for step in result.verdict.steps:
-                click.echo(f"    by Azure's rules: {step.text}")
-        colour = "red" if failed else "green"
-        click.echo(click.style(f"\n{lab}: {len(results) - len(failed)} of {len(results)} agree", fg=colour, bold=True))
-    if failed:
+        _screen(proof)
+    if proof.unproved:
+        raise click.exceptions.Exit(130)
+    if proof.failed:
         raise click.exceptions.Exit(1)
+
+
+def _screen(proof: Proof) -> None:
+    """The results as a table, and then each disagreement."""
+    from netemu.cli.output import table
+    from netemu.verify.report import cells
+
+    rows = [["ok" if result.passed else "FAIL", *cells(result)] for result in proof.results]
+    table(["", "FLOW", "EXPECTED", "AZURE", "PACKET", "SEEN"], rows)
+    for result in proof.failed:
+        click.echo()
+        click.echo(click.style(f"FAIL {result.number}. {result.title}", fg="red", bold=True))
+        for disagreement in result.disagreements:
+            click.echo(f"  {disagreement}")
+        for step in result.verdict.steps:
+            click.echo(f"    by Azure's rules: {step.text}")
+    agree = len(proof.results) - len(proof.failed)
+    left = f"; interrupted: {proof.unproved} lines were not proved" if proof.unproved else ""
+    colour = "red" if proof.failed else "yellow" if left else "green"
+    click.echo(click.style(f"\n{proof.lab}: {agree} of {len(proof.results)} agree{left}", fg=colour, bold=True))

@@ -132,7 +132,7 @@ TOOLS = (
     Tool("swanctl", "strongswan-swanctl", OPTIONAL, "no site-to-site VPN (planned)"),
     Tool("openvpn", "openvpn", OPTIONAL, "no point-to-site VPN (planned)"),
 )
-PACKAGES = (("scapy", "netemu verify cannot make packets"), ("pyroute2", "netemu is not completely installed"))
+PACKAGES = (("pyroute2", "netemu is not completely installed"),)
 
 
 def examine() -> list[Finding]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from netemu.errors import PersonError
 from netemu.lab.requirements import require_root
@@ -17,25 +20,50 @@ if TYPE_CHECKING:
     from netemu.verify.compare import Result
     from netemu.verify.matrix import Outcome, Plan
 
-
-def prove(what: str | None) -> tuple[str, list[Result]]:
-    """Prove the expectations of a scenario file, or those of a lab, on the lab that is up."""
-    network, namespaces = _running(what)
-    from netemu.verify.compare import verify
-
-    return network.name, list(verify(network, namespaces))
+    Progress = Callable[[int, int, str], None]
 
 
-def prove_matrix(what: str | None, progress: Callable[[int, int, str], None]) -> tuple[str, Plan, Outcome]:
-    """Ask every pair of a lab that is up everything."""
-    network, namespaces = _running(what)
+class Proof(Struct, frozen=True):
+    """What became of the lines of `expect`."""
+
+    lab: str
+    results: list[Result]
+    """In the order of the lines."""
+    unproved: int
+    """Lines that were not come to, because the person pressed Ctrl-C."""
+
+    @property
+    def failed(self) -> list[Result]:
+        """Those that disagree."""
+        return [result for result in self.results if not result.passed]
+
+
+def prove(what: str | None, progress: Progress = lambda *_: None) -> Proof:
+    """Prove the expectations of a scenario file, or those of a lab, on the lab that is up.
+
+    Ctrl-C ends it with what has been found till then.
+    """
+    network, namespaces = running(what)
+    from netemu.verify.prove import verify
+
+    results: list[Result] = []
+    with contextlib.suppress(KeyboardInterrupt):
+        for result in verify(network, namespaces, progress):
+            results.append(result)  # extend() would lose them all
+    results.sort(key=lambda result: result.number)
+    return Proof(network.name, results, len(network.scenario.expect) - len(results))
+
+
+def prove_matrix(what: str | None, progress: Progress = lambda *_: None) -> tuple[str, Plan, Outcome]:
+    """Ask every pair of a lab that is up everything. Ctrl-C ends it with what has been found till then."""
+    network, namespaces = running(what)
     from netemu.verify import matrix
 
     plan, outcome = matrix.run(network, namespaces, progress)
     return network.name, plan, outcome
 
 
-def _running(what: str | None) -> tuple[Network, dict[str, Path]]:
+def running(what: str | None) -> tuple[Network, dict[str, Path]]:
     """The network that a file or a lab is about, and the namespaces of the lab, which runs just that."""
     require_root("verify")
     network, folder = resolve_source(what)

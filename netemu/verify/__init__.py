@@ -1,8 +1,12 @@
 """Verification: packets, held against Azure's rules and against what the scenario expects.
 
-probes    a packet with a token of its own, for each flow; scapy builds and dissects it
-evidence  counters: which rule dropped or allowed it, and what that means in Azure's terms
-observe   sends a probe into a lab and says what became of it
+frames    packets with a token of their own, by which they are known wherever they turn up
+evidence  counters: which rule dropped or allowed a packet, and what that means in Azure's terms
+due       which counters a verdict says must move
+records   what the fabric still knows of earlier flows
+observe   sends first packets into a lab and says what became of them
 compare   expectation, verdict and packet, side by side
+prove     every line of `expect`, many at once
 report    the three for people (table) and for programs (JSON, JUnit)
+matrix    every pair, and every boundary of every rule
 """

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import IPv4Address
-from pathlib import Path
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from netemu.azure.flow import flow_of
 from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
-from netemu.azure.verdict import Engine, Verdict
+from netemu.azure.verdict import Verdict
+from netemu.verify.due import WITHOUT_COUNTER
 from netemu.verify.evidence import SAME_STAGE, Decision
-from netemu.verify.observe import Observation, Observer
-from netemu.verify.probes import fresh_port
+from netemu.verify.observe import Observation
 
 
 class Result(Struct, frozen=True):
@@ -45,22 +43,6 @@ class Result(Struct, frozen=True):
         return decider(self.observation, self.verdict)
 
 
-def verify(network: Network, namespaces: Mapping[str, Path]) -> Iterator[Result]:
-    """Prove every line of `expect`, one after the other."""
-    engine = Engine(network)
-    with Observer(network, namespaces) as observer:
-        for number, expectation in enumerate(network.scenario.expect, start=1):
-            flow = flow_of(network, expectation)
-            if expectation.sourcePort is None:
-                flow = structs.replace(flow, sourcePort=fresh_port())
-            verdict = engine.judge(flow)
-            observation = observer.observe(
-                flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered
-            )
-            found = tuple(disagreements(network, expectation, verdict, observation))
-            yield Result(number, expectation, verdict, observation, found)
-
-
 def decider(observation: Observation, verdict: Verdict) -> Decision | None:
     """The rule that dropped the probe. Other traffic of the lab may have moved other counters meanwhile."""
     dropped = [decision for decision in observation.decisions if decision.dropped]
@@ -75,25 +57,25 @@ def _is_of(decision: Decision, verdict: Verdict) -> bool:
     )  # fmt: skip
 
 
-WITHOUT_COUNTER = ("guest-not-forwarding", "loop")
-"""Ends of a way inside a guest: the evidence is the tap that saw the packet come in and never leave."""
-
-
 def disagreements(
     network: Network, expectation: Expectation, verdict: Verdict, observation: Observation
 ) -> Iterator[str]:
     """Where expectation, verdict and packet part, in words."""
-    packet = "Allow" if observation.delivered else "Deny"
     if expectation.access != verdict.access:
         yield f"expected {expectation.access}, but Azure's rules say {verdict.access}{_why(verdict)}"
-    if verdict.access != packet:
-        seen = _fate(observation)
-        yield f"Azure's rules say {verdict.access}{_why(verdict)}, but the packet {seen}"
-    if verdict.access == packet == "Deny" and observation.error is None:
+    yield from parted(verdict, observation)
+    if verdict.access == "Deny" and not observation.delivered and observation.error is None:
         yield from _drop(verdict, observation)
-    if verdict.access == packet == "Allow":
-        yield from _delivery(verdict, observation)
     yield from _expected_details(network, expectation, verdict, observation)
+
+
+def parted(verdict: Verdict, observation: Observation) -> Iterator[str]:
+    """Where the packet's fate is not the verdict's, whatever was counted on its way."""
+    packet = "Allow" if observation.delivered else "Deny"
+    if verdict.access != packet:
+        yield f"Azure's rules say {verdict.access}{_why(verdict)}, but the packet {_fate(observation)}"
+    elif packet == "Allow":
+        yield from _delivery(verdict, observation)
 
 
 def _drop(verdict: Verdict, observation: Observation) -> Iterator[str]:
@@ -127,9 +109,9 @@ def _expected_details(
 ) -> Iterator[str]:
     if expectation.rule is not None:
         group, _, name = expectation.rule.rpartition("/")
-        asked = [step.rule for step in verdict.steps if step.rule is not None]
-        if not any(rule.name == name and group in ("", rule.networkSecurityGroup) for rule in asked):
-            yield f"expected rule {expectation.rule}, but by Azure's rules it is {verdict.rule or 'none'}"
+        wrong = wrong_rule(expectation, verdict)
+        if wrong is not None:
+            yield wrong
         if not any(d.rule == name and group in ("", d.networkSecurityGroup) for d in observation.decisions):
             counted = ", ".join(str(d) for d in observation.decisions if d.rule) or "none"
             yield f"expected rule {expectation.rule}, but its counter did not move (moved: {counted})"
@@ -149,6 +131,17 @@ def _expected_details(
         if came != wanted_reply:
             why = f"{_why(verdict.reply)}" if verdict.reply is not None else ""
             yield f"expected reply {wanted_reply}, but the answer {_came(bool(observation.answered))}{why}"
+
+
+def wrong_rule(expectation: Expectation, verdict: Verdict) -> str | None:
+    """That another rule than the expected one decides by Azure's rules, in words; None when it is that one, or any."""
+    if expectation.rule is None:
+        return None
+    group, _, name = expectation.rule.rpartition("/")
+    asked = [step.rule for step in verdict.steps if step.rule is not None]
+    if any(rule.name == name and group in ("", rule.networkSecurityGroup) for rule in asked):
+        return None
+    return f"expected rule {expectation.rule}, but by Azure's rules it is {verdict.rule or 'none'}"
 
 
 def _receiver(network: Network, to: str) -> str | None:

@@ -10,12 +10,13 @@ from netemu.verify.compare import Result
 from netemu.verify.evidence import Decision
 
 
-def as_data(lab: str, results: Sequence[Result]) -> dict[str, Any]:
-    """Everything that is known of every probe, in plain types."""
+def as_data(lab: str, results: Sequence[Result], unproved: int = 0) -> dict[str, Any]:
+    """Everything that is known of every probe, in plain types. `unproved` lines were not come to."""
     return {
         "lab": lab,
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
+        "notProved": unproved,
         "results": [_result(result) for result in results],
     }
 
@@ -116,13 +117,13 @@ def cells(result: Result) -> list[str]:
     ]
 
 
-def as_junit(lab: str, results: Sequence[Result]) -> str:
-    """JUnit XML, as CI systems read it."""
+def as_junit(lab: str, results: Sequence[Result], unproved: int = 0) -> str:
+    """JUnit XML, as CI systems read it. Lines that were not come to are one case that was skipped."""
     from xml.etree import ElementTree
 
     suite = ElementTree.Element(
-        "testsuite", name=f"netemu verify {lab}", tests=str(len(results)),
-        failures=str(sum(not result.passed for result in results)), errors="0", skipped="0",
+        "testsuite", name=f"netemu verify {lab}", tests=str(len(results) + bool(unproved)),
+        failures=str(sum(not result.passed for result in results)), errors="0", skipped=str(int(bool(unproved))),
     )  # fmt: skip
     for result in results:
         name = result.expectation.name or f"{result.title} is {result.expectation.access}"
@@ -130,6 +131,9 @@ def as_junit(lab: str, results: Sequence[Result]) -> str:
         if not result.passed:
             failure = ElementTree.SubElement(case, "failure", message=xml_text(result.disagreements[0]))
             failure.text = xml_text("\n".join(result.disagreements))
+    if unproved:
+        case = ElementTree.SubElement(suite, "testcase", classname=f"netemu.{lab}", name=f"{unproved} more lines")
+        ElementTree.SubElement(case, "skipped", message="interrupted")
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
 

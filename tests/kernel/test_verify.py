@@ -16,9 +16,12 @@ import pytest
 from harness import Lab
 
 from netemu.lab.folder import LabFolder
+from netemu.lab.proof import prove
 from netemu.linux import nftables
 from netemu.linux.namespaces import current, entered
-from netemu.verify.compare import Result, verify
+from netemu.verify.compare import Result
+from netemu.verify.prove import verify
+from netemu.verify.report import as_junit
 
 NETWORK = """
 virtualNetworks:
@@ -50,7 +53,8 @@ expect:
 
 def proven(lab: Lab) -> list[Result]:
     folder = LabFolder(lab.network.name)
-    return list(verify(lab.network, {node: folder.namespace(node) for node in folder.nodes()}))
+    found = verify(lab.network, {node: folder.namespace(node) for node in folder.nodes()})
+    return sorted(found, key=lambda result: result.number)
 
 
 def change(lab: Lab, node: str, ruleset: str) -> None:
@@ -137,6 +141,78 @@ def test_a_server_that_echoes_the_probe_does_not_confuse(lab: Lab) -> None:
             stop.set()
             thread.join()
     assert [result.disagreements for some in results for result in some] == [()] * 20
+
+
+MANY = NETWORK.replace(
+    "only-web:",
+    """no-ssh: {priority: 90, direction: Inbound, access: Deny, protocol: Tcp, sourceAddressPrefix: "*",
+               sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: 22}
+      no-telnet: {priority: 91, direction: Inbound, access: Deny, protocol: Tcp, sourceAddressPrefix: "*",
+                  sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: 23}
+      only-web:""",
+).replace("priority: 90", "priority: 102").replace("priority: 91", "priority: 101")
+
+
+def test_many_lines_are_sent_together_and_each_has_what_it_has_moved(single: Callable[[str], Lab]) -> None:
+    lines = [
+        f"{{from: client, to: server, port: {port}, access: {access}, rule: {rule}}}"
+        for port, access, rule in ((22, "Deny", "no-ssh"), (80, "Allow", "only-web"), (81, "Deny", "nothing-else"))
+        for _ in range(50)
+    ]
+    lab = single(MANY + f"expect: [{', '.join(lines)}]\n")
+    before = lab.counters()
+    results = proven(lab)
+    assert [result.disagreements for result in results] == [()] * 150
+    for result in results:
+        assert [(d.rule, d.packets) for d in result.observation.decisions] == [(result.expectation.rule, 1)]
+    after = lab.counters()
+    chain = "inbound/back-nsg/net"
+    moved = {rule: after[chain, rule] - before[chain, rule] for rule in ("no-ssh", "only-web", "nothing-else")}
+    assert moved == {"no-ssh": 50, "only-web": 50, "nothing-else": 50}
+
+
+def test_counters_of_two_rules_that_were_exchanged_are_found_among_many(single: Callable[[str], Lab]) -> None:
+    lines = [f"{{from: client, to: server, port: {port}, access: Deny}}" for port in (22, 23) for _ in range(5)]
+    lab = single(MANY + f"expect: [{', '.join(lines)}]\n")
+    chain = "ip netemu inbound/back-nsg/net"
+    change(lab, "@fabric", f'insert rule {chain} tcp dport 22 counter drop comment "no-telnet"')
+    change(lab, "@fabric", f'insert rule {chain} tcp dport 23 counter drop comment "no-ssh"')
+    results = proven(lab)
+    assert [result.passed for result in results] == [False] * 10
+    assert "the data plane at: back-nsg/no-telnet" in results[0].disagreements[0]
+    assert "the data plane at: back-nsg/no-ssh" in results[9].disagreements[0]
+
+
+@pytest.mark.azure("NSG-23")
+def test_a_flow_with_all_ports_given_can_be_proved_again_though_it_passes_by_its_record(
+    single: Callable[[str], Lab],
+) -> None:
+    rules = NETWORK.replace("protocol: Tcp", "protocol: Udp")
+    line = "{from: client, to: server, protocol: Udp, sourcePort: 7000, port: 80, access: Allow, rule: only-web}"
+    lab = single(rules + f"expect: [{line}]\n")
+    (first,), (second,) = proven(lab), proven(lab)
+    assert (first.disagreements, second.disagreements) == ((), ())
+    assert [d.rule for d in first.observation.decisions] == ["only-web"]
+    assert [d.rule for d in second.observation.decisions] == []
+
+
+def test_ctrl_c_ends_it_with_what_was_found(lab: Lab) -> None:
+    def press(_done: int, _steps: int, _what: str) -> None:
+        raise KeyboardInterrupt
+
+    proof = prove(lab.network.name, press)
+    assert (len(proof.results), proof.unproved) == (0, 4)
+    pressed = iter((None, KeyboardInterrupt))
+
+    def press_later(_done: int, _steps: int, _what: str) -> None:
+        key = next(pressed)
+        if key is not None:
+            raise key
+
+    proof = prove(lab.network.name, press_later)
+    assert (len(proof.results), proof.unproved, proof.failed) == (1, 3, [])
+    suite = ElementTree.fromstring(as_junit(proof.lab, proof.results, proof.unproved).split("\n", 1)[1])
+    assert (suite.get("tests"), suite.get("skipped")) == ("2", "1")
 
 
 @pytest.mark.parametrize(

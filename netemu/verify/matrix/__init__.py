@@ -26,20 +26,22 @@ __all__ = ["Outcome", "Plan", "run"]
 def run(
     network: Network, namespaces: Mapping[str, Path], progress: Callable[[int, int, str], None] = lambda *_: None
 ) -> tuple[Plan, Outcome]:
-    """Ask everything that is worth asking of a running lab."""
+    """Ask everything that is worth asking of a running lab. Ctrl-C ends it with what has been found till then."""
     start = time.monotonic()
     engine = Engine(network)
     planner = Planner(engine)
     plan = planner.plan()
     done = 0
     with Range(network, namespaces, engine) as shooting, Judge(network, namespaces, shooting) as judge:
-        for wave in planner.waves(plan):
-            for first in range(0, len(wave), BATCH):
-                shots = judge.batch(wave[first : first + BATCH])
-                for shot in shots:
+        batches = [wave[first : first + BATCH] for wave in planner.waves(plan) for first in range(0, len(wave), BATCH)]
+        try:
+            for batch in batches:
+                for shot in judge.batch(batch):
                     _note(shot)
-                done += len(shots)
+                done += len(batch)
                 progress(done, len(plan.questions), f"{done} flows")
+        except KeyboardInterrupt:
+            judge.outcome.unasked = len(plan.questions) - done
     judge.outcome.seconds = time.monotonic() - start
     return plan, judge.outcome
 

@@ -15,23 +15,18 @@ from msgspec import Struct
 
 from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
-from netemu.azure.verdict import Verdict
 from netemu.verify import evidence
-from netemu.verify.compare import WITHOUT_COUNTER, disagreements
-from netemu.verify.evidence import SAME_STAGE, Decision
+from netemu.verify.compare import disagreements
+from netemu.verify.due import SAYS_NOTHING, WITHOUT_COUNTER, Key, key_of, to_move
+from netemu.verify.evidence import Decision
 from netemu.verify.matrix.plan import Question
 from netemu.verify.matrix.shots import Range, Shot, address, answered
-from netemu.verify.observe import PLATFORM, Hop, Observation
-from netemu.verify.probes import Seen
+from netemu.verify.observe import PLATFORM, Hop, Observation, Seen
 
 BATCH = 2000
 """Flows between two readings of the counters."""
 CULPRITS = 12
 """Flows that are looked for singly when counters disagree, and as many whose packets do; more say nothing new."""
-
-Key = tuple[str, str | None, str | None]
-"""Stage, NSG and rule: what a counter is, whatever chain it is in."""
-
 
 class Finding(Struct):
     """A disagreement: one flow that shows it, and how many do."""
@@ -53,40 +48,8 @@ class Outcome(Struct):
     """Packets that did something else at first, and what they ought to when they were sent again."""
     others: dict[str, int] = {}
     """Rules that counted packets of somebody else meanwhile."""
-
-
-def expected(shot: Shot) -> Iterator[Key]:
-    """The counters that a shot must move: those of its first packet, then those of the answer."""
-    verdict = shot.verdict
-    yield from first_expected(verdict)
-    if verdict.access == "Allow" and verdict.reply is not None and verdict.stage == "delivered":
-        yield from first_expected(verdict.reply)
-
-
-def first_expected(verdict: Verdict) -> Iterator[Key]:
-    """The counters that one packet must move."""
-    for step in verdict.steps:
-        if step.rule is not None:
-            stage = "nsg-out" if step.direction == "Outbound" else "nsg-in"
-            yield ("platform" if step.rule.platformTag else stage), step.rule.networkSecurityGroup, step.rule.name
-    if verdict.access == "Deny" and verdict.rule is None and verdict.stage not in WITHOUT_COUNTER:
-        yield _stage(verdict.stage), None, None
-
-
-def key_of(decision: Decision) -> Key:
-    """What a counter is called here."""
-    return _stage(decision.stage), decision.networkSecurityGroup, decision.rule
-
-
-def _stage(stage: str) -> str:
-    """An answer without a question is not translated, where a question would be, and dropped for one or the other."""
-    return "edge" if stage in EDGE else SAME_STAGE.get(stage, stage)
-
-
-EDGE = ("edge-unknown", "edge-untranslated", "edge-private")
-
-UNEXPECTED: frozenset[Key] = frozenset({("platform", None, None)})
-"""Counters that say nothing: what 168.63.129.16 does not serve was delivered to it all the same."""
+    unasked: int = 0
+    """Flows that were not come to, because the person pressed Ctrl-C."""
 
 
 class Judge:
@@ -132,9 +95,9 @@ class Judge:
     @staticmethod
     def _unexplained(moved: Counter[Key], shots: Sequence[Shot]) -> tuple[Counter[Key], Counter[Key]]:
         """What was counted beyond the verdicts, and what was not counted."""
-        due = Counter(key for shot in shots for key in expected(shot))
+        due = Counter(key for shot in shots for key in to_move(shot.verdict))
         surplus, missing = moved - due, due - moved
-        for key in UNEXPECTED:
+        for key in SAYS_NOTHING:
             surplus.pop(key, None)
         return surplus, missing
 
@@ -177,7 +140,7 @@ class Judge:
             return
         if len(shots) > 1:
             wanted = set(missing)
-            likely = [shot for shot in again if not wanted.isdisjoint(expected(shot))] if wanted else again
+            likely = [shot for shot in again if not wanted.isdisjoint(to_move(shot.verdict))] if wanted else again
             if 0 < len(likely) < len(again) // 2:
                 self._search(likely)
                 return
@@ -210,11 +173,11 @@ class Judge:
 
 
 def _miscounted(shot: Shot, observation: Observation) -> Iterator[str]:
-    due = Counter(expected(shot))
+    due = Counter(to_move(shot.verdict))
     moved = Counter({key_of(d): 0 for d in observation.decisions})
     for decision in observation.decisions:
         moved[key_of(decision)] += decision.packets
-    for key in UNEXPECTED:
+    for key in SAYS_NOTHING:
         moved.pop(key, None)
     for key in sorted(due.keys() | moved.keys(), key=_name):
         if due[key] != moved[key]:

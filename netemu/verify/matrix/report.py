@@ -20,7 +20,8 @@ def summary(lab: str, outcome: Outcome) -> str:
     """The last line."""
     wrong = sum(finding.alike for finding in outcome.findings)
     said = f"{outcome.judged - wrong} of {outcome.judged} flows agree" if wrong else f"all {outcome.judged} flows agree"
-    return f"{lab}: {said}, in {outcome.seconds:.1f} s"
+    left = f"; interrupted: {outcome.unasked} were not asked" if outcome.unasked else ""
+    return f"{lab}: {said}, in {outcome.seconds:.1f} s{left}"
 
 
 def title(finding: Finding) -> str:
@@ -36,6 +37,7 @@ def as_data(lab: str, plan: Plan, outcome: Outcome) -> dict[str, Any]:
     return {
         "lab": lab,
         "flows": outcome.judged,
+        "notAsked": outcome.unasked,
         "seconds": round(outcome.seconds, 3),
         "disagreements": [_finding(finding) for finding in outcome.findings],
         "otherwiseAtFirst": outcome.passing,

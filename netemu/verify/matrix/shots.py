@@ -18,14 +18,12 @@ from netemu.azure.verdict import Engine, Verdict
 from netemu.azure.walk import Record
 from netemu.linux.route_lookup import RouteLookup
 from netemu.linux.volley import Volley
-from netemu.verify.matrix import frames
-from netemu.verify.matrix.frames import Seen
+from netemu.verify import frames
+from netemu.verify.frames import Seen
 from netemu.verify.matrix.plan import NOBODYS, UNASSIGNED, Question
-from netemu.verify.matrix.records import Records
-from netemu.verify.observe import IMDS_ADDRESS, PATIENCE, PLATFORM
+from netemu.verify.observe import FABRIC_MAC, IMDS_ADDRESS, PATIENCE, PLATFORM
+from netemu.verify.records import Records
 
-FABRIC_MAC = bytes.fromhex("123456789abc")
-"""What every NIC's neighbours have (ARP-6)."""
 DRAIN_EVERY = 256
 """Packets that are sent between two looks at the taps."""
 
@@ -115,7 +113,7 @@ class Range:
         packet = packet_of(flow, question.sourceAddress)
         known: frozenset[Record] = frozenset()
         if question.leaves_a_trace:
-            known = self._records.of(question.source, packet, verdict)
+            known = self._records.of(source.node, packet, verdict)
             verdict = self.engine.judge(flow, known) if known else verdict
         ends = packet.source, packet.destination
         count = self._echoes[ends] = self._echoes.get(ends, -1) + 1

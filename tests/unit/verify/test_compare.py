@@ -15,8 +15,7 @@ from netemu.azure.security import EVERY_PORT, EffectiveRule
 from netemu.azure.steps import Step, Verdict
 from netemu.verify.compare import Result, decider, disagreements
 from netemu.verify.evidence import Decision, moved
-from netemu.verify.observe import Hop, Observation
-from netemu.verify.probes import Probe, Seen
+from netemu.verify.observe import Hop, Observation, Seen
 from netemu.verify.report import as_data, as_junit
 
 EMPTY: Network = resolve(Scenario(name="empty"))
@@ -106,23 +105,3 @@ def test_reports_for_programs_say_what_failed() -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     failures = [case.get("name") for case in suite if case.find("failure") is not None]
     assert failures == ["2. a → b Tcp/80 is Deny"]
-
-
-@pytest.mark.parametrize("protocol", [TCP, 17, 1])
-def test_a_probe_is_recognised_after_its_addresses_and_ports_were_translated(protocol: int) -> None:
-    sent = Packet(0x0A000004, 0x0A000005, protocol, 50000, 80)
-    probe, other = Probe(sent, 77), Probe(sent, 78)
-    data = bytearray(probe.build())
-    data[12:16] = bytes([20, 61, 0, 1])
-    data[22:24] = (1024).to_bytes(2, "big") if protocol != 1 else data[22:24]
-    seen = probe.dissect(bytes(data))
-    assert seen is not None
-    assert str(seen.source) == "20.61.0.1"
-    assert other.dissect(bytes(data)) is None
-    assert probe.dissect_answer(bytes(data)) is None
-    answer = probe.build_answer(seen)
-    assert probe.dissect(answer) is None
-    back = probe.dissect_answer(answer)
-    assert back is not None
-    assert (back.source, back.destination) == (seen.destination, seen.source)
-    assert other.dissect_answer(answer) is None

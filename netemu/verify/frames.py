@@ -1,10 +1,10 @@
-"""Packets of the matrix, made of bytes: a token in each, by which every sighting of it is known.
+"""Packets that are sent to see what becomes of them, made of bytes: a token in each, by which it is known anywhere.
 
 A token is 32 bits, of which the upper 11 are those of a run and the rest count. TCP carries it as sequence number, and
 the answer acknowledges token + 1; all else has eight bytes of header, four of magic and then the token.
 
-Where nothing on the way looks at checksums (no appliance, no translation) they are wrong on purpose: the guest's own
-system then ignores the packet, so that no program of the lab is disturbed and nobody answers but the matrix.
+The matrix makes checksums wrong on purpose where nothing on the way looks at them (no appliance, no translation): the
+guest's own system then ignores the packet, so that no program of the lab is disturbed and nobody answers but it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _two = struct.Struct("!II").unpack_from
 
 
 class Seen(Struct, frozen=True, gc=False):
-    """A packet of the matrix at one place."""
+    """One of these packets at one place."""
 
     index: int
     answers: bool
@@ -88,7 +88,7 @@ def _checksum(data: bytes, start: int) -> int:
 
 
 def dissect(data: bytes) -> Seen | None:
-    """What a tap saw; None when it is no packet of a matrix. Which run's it is, the tap's filter has asked."""
+    """What a tap saw; None when it is none of these packets. Which run's it is, the tap's filter has asked."""
     start = (data[0] & 15) << 2
     if len(data) < start + 16:
         return None
@@ -116,10 +116,11 @@ Instruction = tuple[str, int, int, str, str]
 """Label, operation, value; for a comparison where to go when equal and when not, "" being the next one."""
 
 
-def tap_filter(run: int) -> bytes:
+def tap_filter(run: int, *, sent: bool = False) -> bytes:
     """A classic BPF program that takes what is a run's own: questions that come in, and answers either way.
 
-    The packet begins with its IP header. The result is an array of struct sock_filter (linux/filter.h).
+    With `sent`, questions that go out as well. The packet begins with its IP header; the result is an array of struct
+    sock_filter (linux/filter.h).
     """
     ours, mask = run << INDEX_BITS, 0xFFFFFFFF & ~INDEX_MASK
     program: list[Instruction] = [
@@ -151,7 +152,7 @@ def tap_filter(run: int) -> bytes:
         ("", AND, mask, "", ""),
         ("", IF_EQUAL, ours, "yes", "no"),
         ("asks", LOAD_WORD, PACKET_TYPE, "", ""),
-        ("", IF_EQUAL, OUTGOING, "no", ""),
+        ("", IF_EQUAL, OUTGOING, "yes" if sent else "no", ""),
         ("yes", RETURN, SNAPSHOT, "", ""),
         ("no", RETURN, 0, "", ""),
     ]

@@ -16,7 +16,6 @@ from netemu.azure.placement import Placement
 from netemu.azure.steps import Verdict
 from netemu.azure.walk import Record
 from netemu.linux import nft_elements
-from netemu.verify.matrix.plan import Place
 
 FABRIC, TABLE = "@fabric", "netemu"
 _ends = struct.Struct("!II").pack
@@ -37,11 +36,11 @@ class Records:
             found |= {port.name: peers[f"eth{port.nic.index}"] for port in machine.ports}
         return found
 
-    def of(self, source: Place, packet: Packet, verdict: Verdict) -> frozenset[Record]:
-        """Those that may let the packet, or the answer to it, pass."""
+    def of(self, sender: str, packet: Packet, verdict: Verdict) -> frozenset[Record]:
+        """Those that may let the packet, or the answer to it, pass. The sender is a virtual machine or a host."""
         ways = (verdict, verdict.reply) if verdict.reply is not None else (verdict,)
         packets = {each for way in ways for step in way.steps for each in (step.packet, step.packet.reversed())}
-        machines = {source.node, *(name for way in ways for name in (*way.via, way.receiver))}
+        machines = {sender, *(name for way in ways for name in (*way.via, way.receiver))}
         ends = {each.destination for each in packets}
         machines |= {x[end].machine for x in self._placement.owners.values() for end in ends if end in x}
         machines |= {
