@@ -59,16 +59,17 @@ def _ruleset(network: Network, numbers: Numbering) -> Iterator[str]:
             shared.append(f'"{link}" . {config.address} : {config.defaultOutbound}')
     yield f"table ip {TABLE} {{"
     yield _map("owner_mark", "ipv4_addr : mark", [f"{a} : {numbers.vnet[v]}" for a, v in owned])
-    # ct zone takes its value from anonymous maps only: the named kind has no data type for a zone.
-    zones = ", ".join(f"{a} : {numbers.vnet[v]}" for a, v in owned)
-    links = ", ".join(f'"{link}" : {numbers.vnet[name]}' for name, link in numbers.edge_link.items())
+    # ct zone takes its value from anonymous maps only, and those lose packets when they change: so a chain for each.
+    for number in numbers.vnet.values():
+        yield f"chain zone{number} {{\n ct zone set {number}\n}}"
+    yield _map("zone_of", "ipv4_addr : verdict", [f"{a} : goto zone{numbers.vnet[v]}" for a, v in owned])
+    links = [f'"{link}" : goto zone{numbers.vnet[name]}' for name, link in numbers.edge_link.items()]
+    yield _map("zone_of_link", "ifname : verdict", links)
     yield _map("inbound", "ipv4_addr : ipv4_addr", inbound)
     yield _map("one_to_one", "ifname . ipv4_addr : ipv4_addr", one_to_one)
     yield _map("default_outbound", "ifname . ipv4_addr : ipv4_addr", shared)
     public = ", ".join(str(address) for address, _ in owned)
     public_elements = f"\n elements = {{ {public} }}" if public else ""
-    inward_zone = f'\n iifname "{UPLINK}" ct zone set ip daddr map {{ {zones} }}' if zones else ""
-    outward_zone = f'\n iifname != "{UPLINK}" ct zone set iifname map {{ {links} }}' if links else ""
     yield f"""set public {{
  type ipv4_addr{public_elements}
 }}
@@ -77,7 +78,9 @@ chain arrive {{
  iifname "{UPLINK}" ip saddr {{ {PRIVATE}, {PLATFORM_ADDRESS} }} counter drop comment "private source"
  iifname "{UPLINK}" ip daddr != @public counter drop comment "nobody has this public address"
  iifname "{UPLINK}" meta mark set ip daddr map @owner_mark
- iifname != "{UPLINK}" ip daddr {{ {PRIVATE} }} counter drop comment "private destination"{inward_zone}{outward_zone}
+ iifname != "{UPLINK}" ip daddr {{ {PRIVATE} }} counter drop comment "private destination"
+ iifname "{UPLINK}" ip daddr vmap @zone_of
+ iifname vmap @zone_of_link
 }}
 chain inward {{
  type nat hook prerouting priority -100; policy accept;

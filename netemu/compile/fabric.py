@@ -221,6 +221,7 @@ chain ingress {{
 
 def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
     guarded: dict[str, str] = {}
+    spaces: dict[str, str] = {}
     for name, owner in network.virtualNetworks.items():
         closed = [
             peering.remote
@@ -230,16 +231,19 @@ def _hop(network: Network, numbers: Numbering) -> Iterator[str]:
         if not closed:
             continue
         chain = f"forwarded/{name}"
+        for remote in closed:
+            spaces.setdefault(remote, elements(intervals(network.virtualNetworks[remote].addressSpace)))
         yield f"chain {chain} {{"
         for remote in closed:
-            space = elements(intervals(network.virtualNetworks[remote].addressSpace))
             yield (
-                f" meta mark & {VNET_MASK:#x} == {numbers.vnet[remote] << VNET_SHIFT:#x} ip saddr != {{ {space} }}"
+                f" meta mark & {VNET_MASK:#x} == {numbers.vnet[remote] << VNET_SHIFT:#x} ip saddr != @space/{remote}"
                 f' counter drop comment "{remote}"'
             )
         yield "}"
         for nic in network.nics_of(name):
             guarded[numbers.port[nic.name]] = chain
+    for remote, space in spaces.items():
+        yield f"set space/{remote} {{\n type ipv4_addr\n flags interval\n elements = {{ {space} }}\n}}"
     ports = [numbers.port[nic.name] for nic in network.nics.values()]
     ways = [f'"{port}" : {"goto " + guarded[port] if port in guarded else "accept"}' for port in ports]
     yield from _map("ports", "ifname : verdict", ways)

@@ -9,15 +9,17 @@ its Azure name as comment. Short NSGs are one line a rule; long ones are decisio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from netemu.azure import resources as arm
 from netemu.azure import tags
 from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic
 from netemu.compile import stages_chains
 from netemu.compile.routes import IMDS_ADDRESS, carried_peers
+from netemu.compile.stages import DESTINATION, DESTINATION_PORT, SOURCE, SOURCE_PORT
 from netemu.compile.stages_chains import ANY, Match, Rule
 
 Context = tuple[str, str | None]
@@ -37,6 +39,7 @@ SHORT_LIST = 50
 """Rules that an NSG may have in one direction to be written one line a rule."""
 
 _NUMBER = {"Icmp": 1, "Tcp": 6, "Udp": 17, "Esp": 50, "Ah": 51}
+_WORD = {number: name.lower() for name, number in _NUMBER.items()}
 
 
 def _default(priority: int, direction: arm.Direction, access: arm.Access, source: str, to: str) -> arm.SecurityRule:
@@ -246,14 +249,19 @@ def _both_ports(rule: arm.SecurityRule) -> tuple[Match, Match]:
     )
 
 
-def _protocol(rule: arm.SecurityRule) -> str:
-    """The match on protocol and ports. A rule for any protocol that names ports means TCP and UDP."""
-    source, destination = _both_ports(rule)
-    if rule.protocol != "*":
-        return f"meta l4proto {rule.protocol.lower()} {source.test}{destination.test}"
-    if source is ANY and destination is ANY:
-        return ""
-    return f"meta l4proto {{ tcp, udp }} {source.test}{destination.test}"
+def _line(chain: str, rule: Rule, sets: dict[str, str], service: str = "") -> str:
+    """A rule in one line; the sets that it asks come into `sets`. `service` is a test beside the rule's own.
+
+    A rule for any protocol that names ports means TCP and UDP.
+    """
+    protocol = f"meta l4proto {_WORD[rule.protocol]} " if rule.protocol is not None else ""
+    if not protocol and rule.names_ports():
+        protocol = "meta l4proto { tcp, udp } "
+    test = partial(stages_chains.named_test, chain, rule, sets=sets)
+    addresses = test(SOURCE, rule.source) + test(DESTINATION, rule.destination)
+    ports = test(SOURCE_PORT, rule.source_port) + test(DESTINATION_PORT, rule.destination_port)
+    verdict = "return" if rule.allows else "drop"
+    return f' {addresses}{service}{protocol}{ports}counter {verdict} comment "{rule.name}"'
 
 
 def _in_order(network: Network, group: str, direction: str) -> Iterator[tuple[str, arm.SecurityRule]]:
@@ -268,38 +276,34 @@ def _chain(known: _Rules, chain: str, done: set[str], direction: str, group: str
     """The chain of an NSG in one context."""
     rules = [known.compiled(context, name, rule) for name, rule in _in_order(known.network, group, direction)]
     # An empty ASG, or a tag without addresses here: the rule matches nothing.
-    rules = [(rule, line) for rule, line in rules if rule.source.ranges != () != rule.destination.ranges]
+    rules = [rule for rule in rules if rule.source.ranges != () != rule.destination.ranges]
     if len(rules) > SHORT_LIST + len(DEFAULT_RULES) // 2:
         targets = []
-        for rule, _ in rules:
+        for rule in rules:
             target = stages_chains.rule_chain(direction, group, rule.name)
             targets.append(target)
             if target not in done:
                 done.add(target)
                 yield from stages_chains.decision(target, rule)
-        yield from stages_chains.staged(chain, [rule for rule, _ in rules], targets)
+        yield from stages_chains.staged(chain, rules, targets)
         return
-    yield f"chain {chain} {{"
-    yield from (line for _, line in rules)
-    yield "}"
+    sets: dict[str, str] = {}
+    lines = [_line(chain, rule, sets) for rule in rules]
+    yield from (*sets.values(), f"chain {chain} {{", *lines, "}")
 
 
 class _Rules:
-    """Rules in numbers and as lines. The default rules are the same in every NSG, and people copy their own."""
+    """Rules in numbers. The default rules are the same in every NSG, and people copy their own."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._known: dict[tuple[Context, str, arm.SecurityRule], tuple[Rule, str]] = {}
+        self._known: dict[tuple[Context, str, arm.SecurityRule], Rule] = {}
 
-    def compiled(self, context: Context, name: str, written: arm.SecurityRule) -> tuple[Rule, str]:
+    def compiled(self, context: Context, name: str, written: arm.SecurityRule) -> Rule:
         """A rule of an NSG in one context."""
         found = self._known.get((context, name, written))
         if found is None:
-            rule = _rule(self.network, context, name, written)
-            verdict = "return" if rule.allows else "drop"
-            match = f"{rule.source.test}{rule.destination.test}{_protocol(written)}"
-            found = rule, f' {match}counter {verdict} comment "{name}"'
-            self._known[context, name, written] = found
+            found = self._known[context, name, written] = _rule(self.network, context, name, written)
         return found
 
 
@@ -324,24 +328,22 @@ def _rule(network: Network, context: Context, name: str, rule: arm.SecurityRule)
 
 def _platform(network: Network, chains: Chains, done: set[str], port: str, group: str, context: Context) -> None:
     """Rules that name a platform tag are the only ones that stop platform traffic (PLT-4)."""
-    lines = []
-    for name, rule in _in_order(network, group, "outbound"):
-        source = _side(
-            network, context, rule.sourceAddressPrefix or rule.sourceAddressPrefixes or ("*",),
-            rule.sourceApplicationSecurityGroups, "ip saddr",
-        )  # fmt: skip
-        if source.ranges == ():
+    chain = chain_name("platform", group, context)
+    lines: list[str] = []
+    sets: dict[str, str] = {}
+    for name, written in _in_order(network, group, "outbound"):
+        prefixes = written.destinationAddressPrefix or written.destinationAddressPrefixes or ()
+        services = [PLATFORM_SERVICE[tag] for tag in map(tags.canonical, prefixes) if tag in PLATFORM_SERVICE]
+        rule = _rule(network, context, name, written) if services else None
+        if rule is None or rule.source.ranges == ():
             continue
-        for text in rule.destinationAddressPrefix or rule.destinationAddressPrefixes or ():
-            service = PLATFORM_SERVICE.get(tags.canonical(text) or "")
-            if service is not None:
-                verdict = "return" if rule.access == "Allow" else "drop"
-                match = f"{source.test}ip daddr {service[0]} meta l4proto {{ tcp, udp }} th dport {service[1]} "
-                lines.append(f' {match}{_protocol(rule)}counter {verdict} comment "{name}"')
+        rule = structs.replace(rule, destination=ANY)
+        for address, number in services:
+            service = f"ip daddr {address} meta l4proto {{ tcp, udp }} th dport {number} "
+            lines.append(_line(chain, rule, sets, service))
     if not lines:
         return
-    chain = chain_name("platform", group, context)
     if chain not in done:
         done.add(chain)
-        chains.text.extend([f"chain {chain} {{", *lines, "}"])
+        chains.text.extend([*sets.values(), f"chain {chain} {{", *lines, "}"])
     chains.platform.setdefault(port, []).append(chain)

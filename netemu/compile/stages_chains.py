@@ -105,19 +105,42 @@ def staged(chain: str, rules: list[Rule], targets: list[str]) -> Iterator[str]:
         ways[word] = written[key]
     portless = [line for line in lines if not line.rule.names_ports()]
     verdicts = ", ".join(f"{word} : goto {name}" for word, name in ways.items())
+    protocols = writer.name("protocols")
+    writer.text += [f"map {protocols} {{", " type inet_proto : verdict", f" elements = {{ {verdicts} }}", "}"]
     others = writer.sequence("other", [x for x in portless if x.rule.protocol not in (TCP, UDP)], _WITHOUT_PORTS)
     short = writer.name("short")
     writer.chain(
         chain,
         [
-            f"th dport 0-65535 meta l4proto vmap {{ {verdicts} }}",
+            f"th dport 0-65535 meta l4proto vmap @{protocols}",
             f"meta l4proto {{ tcp, udp }} goto {short}",
             *others,
         ],
     )
     # A packet of TCP that is too short to have ports is nothing that a program sends: a plain list will do.
     writer.chain(short, writer.plain([x for x in portless if x.rule.protocol in (None, TCP, UDP)], _WITHOUT_PORTS))
-    yield from writer.text
+    yield from (*writer.sets.values(), *writer.text)
+
+
+def named_test(chain: str, rule: Rule, place: int, match: Match, sets: dict[str, str]) -> str:
+    """A rule's test of one property, with several values in a set that has a name; its declaration comes into `sets`.
+
+    A set without a name is made anew with its rule, and for some microseconds of the transaction it is empty: packets
+    that both versions of an NSG allow would be lost.
+    """
+    expression, brace, content = match.test.partition(" {")
+    if not brace:
+        return match.test
+    _, kind, word = _FIELD[place]
+    name = _name(chain, f"rules/{rule.name}/{word}")
+    sets[name] = f"set {name} {{\n type {kind}\n flags interval\n elements = {{{content.rstrip()}\n}}"
+    return f"{expression} @{name} "
+
+
+def _name(chain: str, way: str) -> str:
+    """A name for what belongs to a chain; a digest where it would be too long."""
+    name = f"{chain}//{way}"
+    return name if len(name) <= NAME_LIMIT else f"{chain}//{hashlib.blake2s(way.encode(), digest_size=8).hexdigest()}"
 
 
 class _Line:
@@ -146,14 +169,12 @@ class _Writer:
     def __init__(self, root: str) -> None:
         self.root = root
         self.text: list[str] = []
-        self._sets: set[str] = set()
+        self.sets: dict[str, str] = {}
+        """Sets that the rules ask, by name. A rule stands in many lists, which share its sets."""
 
     def name(self, way: str) -> str:
-        """The name of the chain, map or set on a way; a digest where it would be too long."""
-        name = f"{self.root}//{way}"
-        if len(name) <= NAME_LIMIT:
-            return name
-        return f"{self.root}//{hashlib.blake2s(way.encode(), digest_size=8).hexdigest()}"
+        """The name of the chain, map or set on a way."""
+        return _name(self.root, way)
 
     def chain(self, name: str, lines: list[str]) -> None:
         """Add a chain."""
@@ -163,30 +184,13 @@ class _Writer:
         """Rules in their order, with the tests of the properties that no look-up has settled."""
         result = []
         for line in lines:
-            tests = (self._test(line, place) for place in bits(properties))
-            result.append("".join(tests) + f"goto {line.target}")
+            tests = "".join(
+                named_test(self.root, line.rule, place, line.matches[place], self.sets) for place in bits(properties)
+            )
+            result.append(f"{tests}goto {line.target}")
             if line.is_certain(properties):
                 break
         return result
-
-    def _test(self, line: _Line, place: int) -> str:
-        """One test. A rule stands in many lists, and a set of its own in each of them would be slow to load."""
-        test = line.matches[place].test
-        expression, brace, content = test.partition(" {")
-        if not brace:
-            return test
-        _, kind, word = _FIELD[place]
-        name = self.name(f"rules/{line.rule.name}/{word}")
-        if name not in self._sets:
-            self._sets.add(name)
-            self.text += [
-                f"set {name} {{",
-                f" type {kind}",
-                " flags interval",
-                f" elements = {{{content.rstrip()}",
-                "}",
-            ]
-        return f"{expression} @{name} "
 
     def sequence(self, way: str, lines: list[_Line], properties: int) -> list[str]:
         """The text that asks all stages of a list of rules, the last of them in place."""

@@ -22,7 +22,7 @@ from netemu.linux.glance import is_as_described, is_simple
 from netemu.linux.nursery import PAYS_OFF
 from netemu.linux.observe import Link, LinkReader, Observed, observe
 from netemu.linux.rtnetlink import Message, Rtnetlink
-from netemu.linux.ruleset import Key, Ruleset, parse, rebuild, transaction
+from netemu.linux.ruleset import Key, Ruleset, parse, rebuild, transactions
 from netemu.linux.ruleset_check import drift
 from netemu.linux.state import Address, Applied, End, Lab, Namespace, Neighbour, Route, Rule, Veth
 
@@ -45,7 +45,7 @@ class Reconciler:
         """Whether reading has found out more about what is applied than was known."""
         self.descriptors: dict[str, int] = {}
         self._ends = lab.ends()
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, list[str]] = {}
         for node in nodes:
             self.descriptors[node] = os.open(folder / node, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -140,7 +140,7 @@ class Reconciler:
             self.foreign.pop(namespace.name, None)
 
     def _ruleset(self, namespace: Namespace, descriptor: int) -> Iterator[Change]:
-        """The changes of a ruleset; the transaction that makes them is kept for `apply`."""
+        """The changes of a ruleset; the transactions that make them are kept for `apply`."""
         text = self.applied.rulesets.get(namespace.name, "")
         self._texts.pop(namespace.name, None)
         generation = nftables.generation(descriptor)
@@ -160,7 +160,7 @@ class Reconciler:
                 self.applied.generations[namespace.name] = generation
                 self.learnt = True
                 return
-        self._texts[namespace.name] = transaction(old, new, drifted)
+        self._texts[namespace.name] = transactions(old, new, drifted)
         for key in dict.fromkeys([*new.objects, *old.objects, *drifted]):
             thing = RulesetObject(*key)
             if key not in new.objects:
@@ -250,15 +250,14 @@ class Reconciler:
 
     def _load(self, namespace: Namespace) -> None:
         descriptor = self.descriptors[namespace.name]
-        text = self._texts[namespace.name]
         try:
             with ns.entered(descriptor):
                 require_netfilter()
-            if text:
-                try:
+            try:
+                for text in self._texts[namespace.name]:
                     nftables.apply(descriptor, text)
-                except nftables.RulesetError:  # somebody has altered types or hooks: nothing less helps
-                    nftables.apply(descriptor, rebuild(Ruleset(), parse(namespace.ruleset)))
+            except nftables.RulesetError:  # somebody has altered types or hooks: nothing less helps
+                nftables.apply(descriptor, rebuild(Ruleset(), parse(namespace.ruleset)))
             self.applied.rulesets[namespace.name] = namespace.ruleset
             self.applied.generations[namespace.name] = nftables.generation(descriptor)
         except OSError as error:

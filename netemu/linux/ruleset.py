@@ -1,7 +1,7 @@
-"""Rulesets as objects: what a text of ours declares, and the transaction that leads from one to another.
+"""Rulesets as objects: what a text of ours declares, and the transactions that lead from one to another.
 
-The texts are the compiler's: one rule a line, `elements = { … }` on one line. A transaction never deletes a table, so
-the records in its dynamic sets stay, and every packet meets either the old rules or the new ones.
+The texts are the compiler's: one rule a line, `elements = { … }` on one line. A change is one transaction that never
+deletes a table, so the records in its dynamic sets stay, and every packet meets either the old rules or the new ones.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Object(Struct, frozen=True):
     def is_dynamic(self) -> bool:
         """Is it packets that fill the set, not we?"""
         return any("dynamic" in line for line in self.header)
+
+    def is_base(self) -> bool:
+        """Is it a chain that packets enter by themselves?"""
+        return self.kind == "chain" and bool(self.header)
 
     def is_interval(self) -> bool:
         """May elements be ranges?"""
@@ -76,14 +80,28 @@ def parse(text: str) -> Ruleset:
     return result
 
 
-def transaction(old: Ruleset, new: Ruleset, drifted: Iterable[Key] = ()) -> str:
-    """The nftables text that makes `old` into `new`; empty when there is nothing to do.
+def transactions(old: Ruleset, new: Ruleset, drifted: Iterable[Key] = ()) -> list[str]:
+    """The nftables texts that make `old` into `new`, one after the other; none when there is nothing to do.
 
+    The last one is the change. What is new comes before it in one of its own, where no packet meets it yet: a set of
+    ranges that is made together with the rule that asks it is empty for a moment when the rule is in force already.
     `drifted` are objects that the kernel has otherwise than `old` says, or not at all.
     """
     if any(old.objects[key].header != new.objects[key].header for key in old.objects.keys() & new.objects.keys()):
-        return rebuild(old, new)
-    return "\n".join(_lines(old, new, set(drifted)))
+        return [rebuild(old, new)]
+    lost = set(drifted)
+    texts = []
+    if not lost:
+        ready = {
+            key: item
+            for key, item in new.objects.items()
+            if key not in old.objects and key[0] in old.tables and not item.is_base()
+        }
+        prepared = Ruleset(old.tables, {**old.objects, **ready})
+        texts.append("\n".join(_lines(old, prepared, lost)))
+        old = prepared
+    texts.append("\n".join(_lines(old, new, lost)))
+    return [text for text in texts if text]
 
 
 def rebuild(old: Ruleset, new: Ruleset) -> str:

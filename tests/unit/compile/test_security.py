@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from compiling import chain, lab_of
+
+from netemu.compile.numbering import FABRIC
+from netemu.linux.ruleset import parse
+from netemu.linux.state import Lab
 
 
 def inbound(rules: str, more: str = "", subnet: str = "") -> list[str]:
@@ -14,7 +20,20 @@ networkSecurityGroups: {{nsg: {{securityRules: {{{rules}}}}}}}
 virtualMachines: {{vm: {{subnet: net/s, networkSecurityGroup: nsg}}}}
 {more}"""
     name = "inbound/nsg/net" + ("/rt" if "rt" in subnet else "")
-    return [line.replace("counter ", "") for line in chain(lab_of(text), name)]
+    return [line.replace("counter ", "") for line in with_sets(lab_of(text), name)]
+
+
+def with_sets(lab: Lab, name: str) -> list[str]:
+    """The rules of a chain, with the values of the sets that belong to it in their place."""
+    objects = parse(lab.namespaces[FABRIC].ruleset).objects
+    return [
+        re.sub(
+            rf"@({re.escape(name)}//\S+)",
+            lambda found: f"{{ {', '.join(objects['ip netemu', 'set', found[1]].content)} }}",
+            line,
+        )
+        for line in chain(lab, name)
+    ]
 
 
 def rule(
@@ -119,7 +138,7 @@ virtualMachines:
   b: {subnet: net/s}
   c: {subnet: net/s, applicationSecurityGroups: web}
 """
-    lines = chain(lab_of(text), "inbound/nsg/net")
+    lines = with_sets(lab_of(text), "inbound/nsg/net")
     assert lines[0] == 'ip daddr { 10.0.0.4, 10.0.0.6 } meta l4proto tcp th dport 80 counter return comment "one"'
     assert '"two"' not in "".join(lines)
 
