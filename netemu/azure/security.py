@@ -22,7 +22,7 @@ from netemu.azure.prefixes import EVERY_ADDRESS, EVERY_PORT, IntervalSet
 METADATA_ADDRESS = IPv4Address("169.254.169.254")
 """The instance metadata service (PLT-2)."""
 
-_PLATFORM_TAG_ADDRESS = {
+PLATFORM_TAG_ADDRESS = {
     "AzurePlatformDNS": PLATFORM_ADDRESS,
     "AzurePlatformIMDS": METADATA_ADDRESS,
     "AzurePlatformLKM": PLATFORM_ADDRESS,
@@ -149,7 +149,7 @@ class Expansion:
     def __init__(self, network: Network, context: Context) -> None:
         self.network = network
         self.context = context
-        self.virtual_network = virtual_network_tag(network, context)
+        self.virtual_network = IntervalSet.of_prefixes(virtual_network_prefixes(network, context))
         self.internet = EVERY_ADDRESS - self.virtual_network - _NOT_PUBLIC
 
     def expand(
@@ -182,12 +182,12 @@ class Expansion:
     def _side(self, prefixes: tuple[str, ...], groups: tuple[str, ...]) -> Iterator[tuple[str | None, IntervalSet]]:
         """The addresses of one side of a rule, those of each platform tag apart."""
         if groups:
-            yield None, self._members(groups)
+            yield None, self.members(groups)
             return
         platform = [tag for tag in map(tags.canonical, prefixes) if tag in tags.PLATFORM_TAGS]
         for tag in platform:
             assert tag is not None
-            yield tag, IntervalSet.of_addresses((_PLATFORM_TAG_ADDRESS[tag],))
+            yield tag, IntervalSet.of_addresses((PLATFORM_TAG_ADDRESS[tag],))
         others = [text for text in prefixes if tags.canonical(text) not in tags.PLATFORM_TAGS]
         if others or not platform:
             # A side that the person left out is any address, as `*` is.
@@ -210,8 +210,8 @@ class Expansion:
             return IntervalSet.of_addresses((PLATFORM_ADDRESS,))
         return IntervalSet.of_prefixes(tags.service_prefixes(tag))
 
-    def _members(self, groups: tuple[str, ...]) -> IntervalSet:
-        """Members are in one virtual network (NSG-29): only those of the context's own count."""
+    def members(self, groups: tuple[str, ...]) -> IntervalSet:
+        """Addresses of the members of ASGs, which are in one virtual network: only the context's own count (NSG-29)."""
         return IntervalSet.of_addresses(
             config.address
             for nic in self.network.nics_of(self.context.virtualNetwork)
@@ -220,17 +220,17 @@ class Expansion:
         )
 
 
-def virtual_network_tag(network: Network, context: Context) -> IntervalSet:
-    """The tag VirtualNetwork: the network, its peers, the platform, and whatever the route table names (NSG-25)."""
+def virtual_network_prefixes(network: Network, context: Context) -> list[IPv4Network]:
+    """The tag VirtualNetwork: the network, its peers, whatever the route table names, and the platform (NSG-25)."""
     home = network.virtualNetworks[context.virtualNetwork]
-    prefixes = [*home.addressSpace, IPv4Network(PLATFORM_ADDRESS)]
+    prefixes = list(home.addressSpace)
     for peering in home.peerings:
         if peering.carries_traffic:
             prefixes += network.virtualNetworks[peering.remote].addressSpace
     if context.routeTable is not None:
         routes = network.scenario.routeTables[context.routeTable].routes.values()
         prefixes += [IPv4Network(route.addressPrefix) for route in routes]
-    return IntervalSet.of_prefixes(prefixes)
+    return [*prefixes, IPv4Network(PLATFORM_ADDRESS)]
 
 
 def _ports(texts: tuple[str, ...]) -> IntervalSet:

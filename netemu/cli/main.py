@@ -16,6 +16,7 @@ COMMANDS = {
     "exec": "inside", "shell": "inside", "capture": "inside",
     "validate": "files", "schema": "files", "graph": "files",
     "verify": "proof",
+    "flow": "watcher", "next-hop": "watcher", "routes": "watcher", "rules": "watcher", "topology": "watcher",
     "doctor": "machine", "boot": "boot", "completion": "machine",
 }  # fmt: skip
 """Command to the module of this package that has it."""
@@ -40,7 +41,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module = import_module(f"netemu.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, f"{name}_command")
+        command: click.Command = getattr(module, f"{name.replace('-', '_')}_command")
         return with_paragraphs(command)
 
     def resolve_command(

@@ -44,6 +44,14 @@ def lab_option(command: Command) -> Command:
     )(command)
 
 
+def file_or_lab_options(command: Command) -> Command:
+    """`--file FILE` or `--lab NAME`, for commands whose arguments are something else."""
+    command = click.option(
+        "--file", type=click.Path(), metavar="FILE", help="Ask about this scenario file; needs no root and no lab."
+    )(command)
+    return lab_option(command)
+
+
 def scenario_argument(command: Command) -> Command:
     """A scenario file."""
     return click.argument("file", type=click.Path(), metavar="FILE")(command)

@@ -52,6 +52,17 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         click.echo(_line(row, widths))
 
 
+def az_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table as `az … -o table` does: a rule below the headings, columns two wider than their headings."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    columns = zip(headings, *texts, strict=True)
+    widths = [max(len(heading) + 2, *map(len, cells), 0) for heading, *cells in columns]
+    click.echo(_line(headings, widths))
+    click.echo("  ".join("-" * width for width in widths))
+    for row in texts:
+        click.echo(_line(row, widths))
+
+
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 

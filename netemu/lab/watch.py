@@ -1,0 +1,51 @@
+"""The network that a question is about: of a scenario file, or of a lab that is up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from netemu.azure.network import Network, resolve
+from netemu.errors import PersonError
+from netemu.lab.folder import LabFolder, find, labs
+from netemu.lab.source import resolve_source
+
+
+class Watched(Struct, frozen=True):
+    """What is looked at."""
+
+    network: Network
+    folder: LabFolder | None
+    """The lab, when it is one that is looked at."""
+    modified: datetime
+    """When the file was, or the lab came to be as it is."""
+
+
+def watched(file: str | None, lab: str | None) -> Watched:
+    """By `--file FILE` the scenario in it and nothing else; else the lab of that name, or the only one."""
+    if file is not None:
+        from netemu.scenario import read_scenario
+
+        network = resolve(read_scenario(Path(file)))
+        return Watched(network, None, datetime.fromtimestamp(Path(file).stat().st_mtime, UTC))
+    if lab is None and not any(True for _ in labs()):
+        raise PersonError("no lab is up; start one with `netemu up SCENARIO.yaml`, or name a file with --file FILE")
+    folder = find(lab)
+    network, _ = resolve_source(folder.name)
+    return Watched(network, folder, datetime.fromtimestamp(folder.scenario.stat().st_mtime, UTC))
+
+
+def watched_either(what: str | None) -> Watched:
+    """The name of a lab, else a scenario file; the only lab when absent."""
+    names = {folder.name for folder in labs()}
+    return watched(None, what) if what is None or what in names else watched(_file(what, names), None)
+
+
+def _file(text: str, labs_up: set[str]) -> str:
+    """A path, unless it can only have been meant as the name of a lab."""
+    if "/" in text or "." in text or Path(text).exists():
+        return text
+    there = f"these labs are up: {', '.join(sorted(labs_up))}" if labs_up else "no lab is up"
+    raise PersonError(f"{text!r} is neither a lab nor a file; {there}")
