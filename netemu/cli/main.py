@@ -14,7 +14,7 @@ from netemu.errors import NetemuError
 COMMANDS = {
     "up": "life", "plan": "life", "down": "life", "ls": "life", "status": "life",
     "exec": "inside", "shell": "inside", "capture": "inside",
-    "validate": "files", "schema": "files", "graph": "files",
+    "validate": "files", "lint": "lint", "schema": "files", "graph": "files",
     "verify": "proof",
     "flow": "watcher", "next-hop": "watcher", "routes": "watcher", "rules": "watcher", "topology": "watcher",
     "doctor": "machine", "boot": "boot", "completion": "machine",

@@ -14,7 +14,7 @@ import msgspec
 
 import netemu
 from netemu.azure.network import Network
-from netemu.azure.resources import Scenario
+from netemu.azure.resources import Lint, Scenario
 from netemu.compile.machines import HOST_SYSCTLS
 from netemu.errors import NetemuError, PersonError, SystemRefusal
 from netemu.lab import names, start
@@ -50,8 +50,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def digest(scenario: Scenario) -> str:
-    """Equal digests mean equal labs, whatever is expected of them."""
-    content = msgspec.json.encode(msgspec.structs.replace(scenario, expect=())) + netemu.__version__.encode()
+    """Equal digests mean equal labs, whatever is expected or said of them."""
+    built = msgspec.structs.replace(scenario, expect=(), lint=Lint())
+    content = msgspec.json.encode(built) + netemu.__version__.encode()
     return blake2s(content, digest_size=16).hexdigest()
 
 

@@ -60,6 +60,7 @@ from netemu.azure.resources.scenario import (
     Expectation,
     Internet,
     InternetHost,
+    Lint,
     Scenario,
 )
 from netemu.azure.resources.security import (
@@ -88,6 +89,7 @@ __all__ = [
     "InboundNatRule",
     "Internet",
     "InternetHost",
+    "Lint",
     "LoadBalancer",
     "LoadBalancingRule",
     "LoadDistribution",

@@ -1,4 +1,4 @@
-"""A whole scenario: the resources, the lab's internet and what is expected."""
+"""A whole scenario: the resources, the lab's internet, what is expected and what is meant."""
 
 from __future__ import annotations
 
@@ -55,6 +55,15 @@ class Expectation(Resource, frozen=True):
     name: Annotated[str | None, described("What this line proves, for the report.")] = None
 
 
+class Lint(Resource, frozen=True):
+    """What `netemu lint` is not to tell, because it is meant."""
+
+    ignore: Annotated[
+        dict[str, str],
+        described("Findings by name, `resource/finding` as lint prints them, each with the reason why it is meant."),
+    ] = field(default_factory=dict)
+
+
 class Scenario(Resource, frozen=True):
     """A whole scenario file."""
 
@@ -72,3 +81,4 @@ class Scenario(Resource, frozen=True):
     virtualMachines: dict[str, VirtualMachine] = field(default_factory=dict)
     internet: Internet = field(default_factory=Internet)
     expect: tuple[Expectation, ...] = ()
+    lint: Lint = field(default_factory=Lint)
