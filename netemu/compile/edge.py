@@ -11,8 +11,18 @@ from ipaddress import IPv4Address
 
 from netemu.azure.network import PLATFORM_ADDRESS, Network
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
-from netemu.compile.numbering import EDGE, INTERNET, LINK_MAC, RULE_PRIORITY, TABLE_BASE, TABLE_MASK, Numbering
-from netemu.linux.state import End, Namespace, Route, Rule, Veth
+from netemu.compile.numbering import (
+    EDGE,
+    INTERNET,
+    LINK_MAC,
+    NEXT_HOP,
+    RULE_PRIORITY,
+    TABLE_BASE,
+    TABLE_MASK,
+    Numbering,
+)
+from netemu.compile.routes import by_link
+from netemu.linux.state import End, Namespace, Neighbour, Rule, Veth
 
 UPLINK = "internet"
 UPLINK_INDEX = 2
@@ -24,9 +34,11 @@ UDP_TIMEOUTS = {"netfilter/nf_conntrack_udp_timeout": "240", "netfilter/nf_connt
 def compile_edge(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:
     """The edge's namespace and its link to the internet."""
     edge = Namespace(name=EDGE, sysctls=dict(ROUTER_SYSCTLS), settings=dict(UDP_TIMEOUTS))
-    edge.routes = [Route(UPLINK_INDEX, 0, 0)]
+    edge.routes = [by_link(UPLINK_INDEX, 0, 0)]
+    edge.neighbours = [Neighbour(UPLINK_INDEX, NEXT_HOP, LINK_MAC)]
     for name, number in numbers.vnet.items():
-        edge.routes.append(Route(numbers.edge_index[name], 0, 0, TABLE_BASE + number))
+        edge.routes.append(by_link(numbers.edge_index[name], 0, 0, TABLE_BASE + number))
+        edge.neighbours.append(Neighbour(numbers.edge_index[name], NEXT_HOP, LINK_MAC))
         edge.rules.append(Rule(RULE_PRIORITY + number, number, TABLE_MASK, TABLE_BASE + number))
     edge.ruleset = "\n".join([*_ruleset(network, numbers), ""])
     uplink = Veth(End(EDGE, UPLINK, UPLINK_INDEX, LINK_MAC, noarp=True), End(INTERNET, "edge", 2, LINK_MAC, noarp=True))

@@ -28,6 +28,7 @@ from netemu.compile.numbering import (
     FABRIC,
     FABRIC_MAC,
     LINK_MAC,
+    NEXT_HOP,
     NO_ADDRESS,
     NO_ROUTE,
     RULE_PRIORITY,
@@ -38,9 +39,9 @@ from netemu.compile.numbering import (
     Numbering,
     platform_namespace,
 )
-from netemu.compile.routes import IMDS_ADDRESS, SINK_INDEX, compile_tables
+from netemu.compile.routes import IMDS_ADDRESS, SINK_INDEX, by_link, compile_tables
 from netemu.compile.security import Chains, compile_security, elements, has_security_group, intervals
-from netemu.linux.state import End, Namespace, Neighbour, Route, Rule, Veth
+from netemu.linux.state import End, Namespace, Neighbour, Rule, Veth
 
 TABLE = "netemu"
 
@@ -69,7 +70,7 @@ there are policy rules, its source is looked for among the routes as well (net/i
 def compile_fabric(network: Network, numbers: Numbering) -> tuple[Namespace, list[Veth]]:
     """The fabric's namespace, and the pairs of its own (sinks, edge and platform links)."""
     fabric = Namespace(name=FABRIC, sysctls=dict(FABRIC_SYSCTLS))
-    fabric.routes = [Route(SINK_INDEX[NO_ADDRESS], 0, 0), *compile_tables(network, numbers)]
+    fabric.routes = [by_link(SINK_INDEX[NO_ADDRESS], 0, 0), *compile_tables(network, numbers)]
     fabric.rules = [
         Rule(RULE_PRIORITY + number, number, TABLE_MASK, TABLE_BASE + number) for number in numbers.table.values()
     ]
@@ -81,6 +82,8 @@ def compile_fabric(network: Network, numbers: Numbering) -> tuple[Namespace, lis
         )
         for nic, config in network.addresses()
     ]
+    links = [numbers.port_index[x] for each in (numbers.edge_link, numbers.platform_link) for x in each.values()]
+    fabric.neighbours += [Neighbour(index, NEXT_HOP, LINK_MAC) for index in (*SINK_INDEX.values(), *links)]
     fabric.ruleset = "\n".join([*_tables(network, numbers), ""])
     return fabric, list(_links(network, numbers))
 

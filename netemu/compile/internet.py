@@ -8,17 +8,17 @@ from netemu.azure.network import DEFAULT_OUTBOUND_POOL, PLATFORM_ADDRESS, PUBLIC
 from netemu.compile.edge import public_addresses
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
-from netemu.compile.numbering import INTERNET, LINK_MAC, Numbering
+from netemu.compile.numbering import INTERNET, LINK_MAC, NEXT_HOP, Numbering
+from netemu.compile.routes import by_link
 from netemu.linux.state import Address, End, Namespace, Neighbour, Route, Veth
 
 EDGE_INDEX = 2
-GATEWAY = 0xA9FE0101
-"""169.254.1.1: the next hop of every host's default route; nobody has it, its neighbour entry is permanent."""
-
 
 def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespace], list[Veth]]:
     """The internet's router and its hosts."""
-    router = Namespace(name=INTERNET, sysctls=dict(ROUTER_SYSCTLS))
+    router = Namespace(
+        name=INTERNET, sysctls=dict(ROUTER_SYSCTLS), neighbours=[Neighbour(EDGE_INDEX, NEXT_HOP, LINK_MAC)]
+    )
     namespaces, veths = [router], []
     own = []
     names = "".join(f"{host.address} {host.name}\n" for host in network.hosts.values())
@@ -37,10 +37,10 @@ def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespa
         namespaces.append(_host(host, names))
     pools = [PUBLIC_POOL, DEFAULT_OUTBOUND_POOL]
     for pool in pools:
-        router.routes.append(Route(EDGE_INDEX, int(pool.network_address), pool.prefixlen))
+        router.routes.append(by_link(EDGE_INDEX, int(pool.network_address), pool.prefixlen))
     for address in sorted({address for address, _ in public_addresses(network)}):
         if not any(address in pool for pool in pools):
-            router.routes.append(Route(EDGE_INDEX, int(address), 32))
+            router.routes.append(by_link(EDGE_INDEX, int(address), 32))
     router.ruleset = "\n".join(_ruleset(network, own))
     return namespaces, veths
 
@@ -50,8 +50,8 @@ def _host(host: InternetHost, names: str) -> Namespace:
         name=host.name,
         sysctls=dict(HOST_SYSCTLS),
         addresses=[Address(2, int(host.address), 32)],
-        routes=[Route(2, 0, 0, gateway=GATEWAY, onlink=True)],
-        neighbours=[Neighbour(2, GATEWAY, LINK_MAC)],
+        routes=[Route(2, 0, 0, gateway=NEXT_HOP, onlink=True)],
+        neighbours=[Neighbour(2, NEXT_HOP, LINK_MAC)],
         hostname=host.name,
         files={"hosts": "127.0.0.1 localhost\n" + names, "resolv.conf": "# no DNS on the lab's internet; see hosts\n"},
         programs=programs(host.name, host.run),

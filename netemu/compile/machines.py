@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
+from collections.abc import Iterator
 
-from netemu.azure.network import PLATFORM_ADDRESS, Machine, Network, Nic
+from netemu.azure.network import PLATFORM_ADDRESS, Machine, Network, Subnet
 from netemu.compile.fabric import port_end
 from netemu.compile.numbering import FABRIC_MAC, Numbering
 from netemu.compile.routes import IMDS_ADDRESS
@@ -32,36 +32,41 @@ SEVERAL_ADDRESSES = {"ipv4/conf/all/arp_announce": "2"}
 interface; the fabric answers nobody who asks with an address of another NIC (ARP-2)."""
 
 FIRST_INDEX = 2
-KNOWN_PEERS = 32
-"""How many peers of its subnet a VM knows beforehand. The kernel's neighbour table has 1024 entries for the whole
-machine; permanent ones do not count, but all pairs of a large subnet would be too many of them."""
 
 
 def compile_machines(network: Network, numbers: Numbering) -> tuple[list[Namespace], list[Veth]]:
     """The namespaces of all VMs and their NICs' pairs."""
-    by_subnet: dict[str, list[Nic]] = defaultdict(list)
-    for nic in network.nics.values():
-        by_subnet[nic.subnet.path].append(nic)
     namespaces, veths = [], []
     for machine in network.machines.values():
         namespace = _machine(network, machine)
+        reached: set[str] = set()
         for nic in machine.nics:
             index = FIRST_INDEX + nic.index
             mac = bytes.fromhex(nic.macAddress.replace(":", ""))
             veths.append(Veth(End(machine.name, f"eth{nic.index}", index, mac), port_end(nic, numbers)))
             namespace.addresses.append(Address(index, int(nic.address), nic.subnet.prefix.prefixlen))
             gateway = int(nic.subnet.gateway)
-            peers = by_subnet[nic.subnet.path]
-            known = [peer for peer in peers if peer.machine != machine.name] if len(peers) <= KNOWN_PEERS else []
             namespace.neighbours.append(Neighbour(index, gateway, FABRIC_MAC))
-            namespace.neighbours.extend(Neighbour(index, int(peer.address), FABRIC_MAC) for peer in known)
+            if nic.subnet.path not in reached:  # of two NICs in a subnet Linux takes the first
+                reached.add(nic.subnet.path)
+                namespace.routes.extend(_by_gateway(index, nic.subnet))
             if nic.index == 0:
-                namespace.routes.append(Route(index, 0, 0, gateway=gateway))
                 namespace.routes.extend(  # PLT-5, option 121
-                    Route(index, int(address), 32, gateway=gateway) for address in (PLATFORM_ADDRESS, IMDS_ADDRESS)
+                    Route(index, destination, length, gateway=gateway, onlink=True)
+                    for destination, length in ((0, 0), (int(PLATFORM_ADDRESS), 32), (int(IMDS_ADDRESS), 32))
                 )
         namespaces.append(namespace)
     return namespaces, veths
+
+
+def _by_gateway(index: int, subnet: Subnet) -> Iterator[Route]:
+    """The subnet in two halves, so that its neighbours are reached by the gateway, whose MAC they have anyhow (ARP-1).
+
+    Otherwise the kernel would keep an entry for each of them, of 1024 for the whole machine: one VM that scans its
+    subnet would stop the traffic of others, and of other labs.
+    """
+    for half in subnet.prefix.subnets():
+        yield Route(index, int(half.network_address), half.prefixlen, gateway=int(subnet.gateway), onlink=True)
 
 
 def _machine(network: Network, machine: Machine) -> Namespace:

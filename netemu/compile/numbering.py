@@ -19,6 +19,10 @@ if TYPE_CHECKING:  # which this module does not need to run, and which takes lon
 FABRIC, EDGE, INTERNET = "@fabric", "@edge", "@internet"
 FABRIC_MAC = bytes.fromhex("123456789abc")
 """The one MAC that every VM sees for every neighbour (ARP-1)."""
+NEXT_HOP = 0xA9FE0101
+"""169.254.1.1: the next hop on every link of the platform, a permanent neighbour that nobody is. A route without next
+hop makes a neighbour of every destination, and the kernel has 1024 of them for the whole machine."""
+
 LINK_MAC = bytes.fromhex("020000000001")
 """Both ends of a link between two platform namespaces, which have no ARP."""
 

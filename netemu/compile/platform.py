@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from netemu.azure.network import PLATFORM_ADDRESS, Network
 from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
-from netemu.compile.numbering import platform_namespace
-from netemu.linux.state import Address, Namespace, Program, Route
+from netemu.compile.numbering import LINK_MAC, NEXT_HOP, platform_namespace
+from netemu.compile.routes import by_link
+from netemu.linux.state import Address, Namespace, Neighbour, Program
 
 LINK_INDEX = 2
 TTL = 10
@@ -28,7 +29,8 @@ def _platform(network: Network, virtual_network: str, folder: str) -> Namespace:
         name=platform_namespace(virtual_network),
         sysctls={**ROUTER_SYSCTLS, "ipv4/ip_forward": "0"},
         addresses=[Address(1, int(PLATFORM_ADDRESS), 32)],
-        routes=[Route(LINK_INDEX, 0, 0)],
+        routes=[by_link(LINK_INDEX, 0, 0)],
+        neighbours=[Neighbour(LINK_INDEX, NEXT_HOP, LINK_MAC)],
         ruleset=f"""table ip {TABLE} {{
 chain services {{
  type filter hook input priority 0; policy drop;

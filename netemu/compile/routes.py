@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from netemu.azure.network import PLATFORM_ADDRESS, RESERVED_RANGES, Network, Nic
-from netemu.compile.numbering import NO_ADDRESS, NO_ROUTE, TABLE_BASE, Numbering
+from netemu.compile.numbering import NEXT_HOP, NO_ADDRESS, NO_ROUTE, TABLE_BASE, Numbering
 from netemu.linux.state import Route
 
 SINK_INDEX = {NO_ADDRESS: 2, NO_ROUTE: 3}
@@ -87,9 +87,14 @@ def compile_tables(network: Network, numbers: Numbering) -> list[Route]:
                 content[value, 32] = Route(numbers.port_index[numbers.port[nic.name]], value, 32, table)
         platform = numbers.port_index[numbers.platform_link[virtual_network]]
         for address in (PLATFORM_ADDRESS, IMDS_ADDRESS):  # whatever the routes say (PLT-1, PLT-2, RT-24)
-            content[int(address), 32] = Route(platform, int(address), 32, table)
+            content[int(address), 32] = by_link(platform, int(address), 32, table)
         routes.extend(content.values())
     return routes
+
+
+def by_link(index: int, destination: int, length: int, table: int = 254) -> Route:
+    """A route by a link of the platform."""
+    return Route(index, destination, length, table, NEXT_HOP, onlink=True)
 
 
 def _covering(
@@ -103,9 +108,9 @@ def _covering(
 ) -> Route:
     destination, length = int(prefix.network_address), prefix.prefixlen
     if target == INTERNET:
-        return Route(numbers.port_index[numbers.edge_link[virtual_network]], destination, length, table)
+        return by_link(numbers.port_index[numbers.edge_link[virtual_network]], destination, length, table)
     if target == APPLIANCE and hop in owners:
         port = numbers.port[owners[hop].name]
         return Route(numbers.port_index[port], destination, length, table, int(hop), onlink=True)
     sink = NO_ROUTE if target == NONE else NO_ADDRESS
-    return Route(SINK_INDEX[sink], destination, length, table)
+    return by_link(SINK_INDEX[sink], destination, length, table)

@@ -39,7 +39,8 @@ class Changer:
     def change(self, kernel: list[Change], parts: list[Change]) -> None:
         """Carry out what a survey found."""
         folder, record, lab = self.folder, self.record, self.desired.lab
-        if record.state != "running":
+        if record.state != "running" or any(isinstance(change.thing, Program) for change in parts):
+            # An `up` was killed, or an agent while it started a daemon again.
             start.end_unrecorded(folder, record)
         record.state = "changing"
         folder.write(record)

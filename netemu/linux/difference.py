@@ -31,6 +31,13 @@ class RulesetObject(Struct, frozen=True):
     name: str
 
 
+class Loopback(Struct, frozen=True):
+    """`lo`, which is there by itself, but down. Without it a namespace cannot even tell addresses apart."""
+
+    def __str__(self) -> str:
+        return "interface lo: up"
+
+
 class Whole(Struct, frozen=True):
     """A namespace."""
 
@@ -43,7 +50,9 @@ class File(Struct, frozen=True):
     path: str
 
 
-Thing = Veth | End | Link | Address | Route | Rule | Neighbour | Sysctl | RulesetObject | Whole | File | Program
+Thing = (
+    Loopback | Veth | End | Link | Address | Route | Rule | Neighbour | Sysctl | RulesetObject | Whole | File | Program
+)
 
 
 class Change(Struct, frozen=True):
@@ -64,6 +73,8 @@ def differences(
     `ends` are the pairs that end here; a missing pair is told by its near end's namespace.
     """
     name, foreign = namespace.name, set(found.foreign)
+    if not found.loopback:
+        yield Change(name, "~", Loopback())
     links = list(_links(name, {end.index: (end, veth) for end, veth in ends}, found))
     yield from links
     spoiled = {link.thing.index for link in links if isinstance(link.thing, Link)}

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 
 from netemu.linux.difference import is_end, is_raised, lasting
 from netemu.linux.observe import (
+    LOOPBACK,
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETNEIGH,
     RTM_GETROUTE,
     LinkReader,
     address,
+    is_up,
     neighbour,
     route,
 )
@@ -50,12 +52,15 @@ def is_as_described(
     read_sysctl: Callable[[str], str],
 ) -> bool:  # fmt: skip
     """Look at the simple namespace to which a strict socket belongs, and in which the calling thread is."""
-    requests = [(RTM_GETLINK, link_request(end.index)) for end, _ in ends]
+    requests = [(RTM_GETLINK, link_request(LOOPBACK)), *((RTM_GETLINK, link_request(end.index)) for end, _ in ends)]
     requests += [(RTM_GETNEIGH, _neighbour_request(wanted)) for wanted in namespace.neighbours]
     requests.append((RTM_GETNETCONF, _SETTINGS))
     answers = iter(netlink.get(requests))
+    loopback = next(answers)
     return (
-        all(_is_end(next(answers), links, end, veth) for end, veth in ends)
+        loopback is not None
+        and is_up(*loopback)
+        and all(_is_end(next(answers), links, end, veth) for end, veth in ends)
         and all(_is_neighbour(next(answers), wanted) for wanted in namespace.neighbours)
         and _has_settings(next(answers), lasting(namespace), read_sysctl)
         and {item for item, ours in (address(*m) for m in netlink.dump(RTM_GETADDR, _ADDRESSES)) if ours}

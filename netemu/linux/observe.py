@@ -82,6 +82,8 @@ class Link(Struct, frozen=True):
 class Observed(Struct):
     """A namespace as it is. Routes by (table, destination, length, metric): there can be one of each."""
 
+    loopback: bool = False
+    """Is `lo` up?"""
     links: dict[int, Link] = field(default_factory=dict)
     addresses: set[Address] = field(default_factory=set)
     routes: dict[tuple[int, int, int, int], Route] = field(default_factory=dict)
@@ -119,6 +121,7 @@ def _links(netlink: Rtnetlink, found: Observed) -> None:
     for message in netlink.dump(RTM_GETLINK, link_request(0)):
         there = links.read(*message)
         if there.index == LOOPBACK:
+            found.loopback = there.up
             continue
         if there.ours:
             found.links[there.index] = there
@@ -193,6 +196,12 @@ def _addresses(netlink: Rtnetlink, found: Observed) -> None:
             found.addresses.add(item)
         elif item.index != LOOPBACK or item.address >> 24 != 127:
             found.foreign.append(item)
+
+
+def is_up(buffer: bytes, start: int, _: int) -> bool:
+    """Does an RTM_NEWLINK say that the interface is up?"""
+    flags: int = _ifinfomsg(buffer, start)[3]
+    return bool(flags & IFF_UP)
 
 
 def address(buffer: bytes, start: int, end: int) -> tuple[Address, bool]:

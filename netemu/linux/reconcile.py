@@ -17,7 +17,7 @@ from netemu.linux import namespaces as ns
 from netemu.linux import nftables, rtnetlink
 from netemu.linux.build import Builder, BuildError, Step, require_netfilter, write_setting
 from netemu.linux.describe import describe
-from netemu.linux.difference import Change, RulesetObject, Sysctl, Thing, Whole, differences, unknown
+from netemu.linux.difference import Change, Loopback, RulesetObject, Sysctl, Thing, Whole, differences, unknown
 from netemu.linux.glance import is_as_described, is_simple
 from netemu.linux.nursery import PAYS_OFF
 from netemu.linux.observe import Link, LinkReader, Observed, observe
@@ -265,6 +265,8 @@ class Reconciler:
 
 
 def _additions(raised: list[End], changes: list[Change]) -> Iterator[Message]:
+    if any(isinstance(change.thing, Loopback) for change in changes):
+        yield rtnetlink.loopback_up()
     for end in raised:
         yield from rtnetlink.raise_link(end)
     for change in changes:

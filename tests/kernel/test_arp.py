@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from harness import FABRIC_MAC, Lab
 from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP
@@ -51,12 +53,27 @@ def test_nobody_answers_for_the_asking_guests_own_address(lab, sender):
 
 
 @pytest.mark.azure("CT-1", "ARP-1", "ARP-6")
-def test_neighbours_ping_each_other_and_know_each_other_by_the_fabrics_mac(lab):
-    assert lab.ping("a1", "a2").answered
+def test_neighbours_ping_each_other_and_see_only_the_fabrics_mac(lab):
+    with lab.tap("@fabric") as switch, lab.tap("a2") as there:
+        assert lab.ping("a1", "a2").answered
+        sent = switch.find(lambda frame: frame.haslayer(ICMP) and frame[IP].src == "10.0.1.4")
+        seen = there.find(lambda frame: frame.haslayer(ICMP) and frame[IP].src == "10.0.1.4")
+    assert (sent.src, sent.dst) == (lab.mac("a1"), FABRIC_MAC)
+    assert (seen.src, seen.dst) == (FABRIC_MAC, lab.mac("a2"))
     assert lab.ping("a2", "a1").answered
-    neighbours = lab.run("a1", "ip", "neighbour").stdout.splitlines()
-    known = {line.split()[0]: line.split()[4] for line in neighbours}
-    assert known["10.0.1.5"] == known["10.0.1.1"] == FABRIC_MAC
+
+
+def test_no_traffic_takes_entries_from_the_machines_one_table_of_neighbours(lab):
+    """It has 1024 for everybody: one VM that scans would stop the traffic of other VMs, and of other labs."""
+    prefixes = ("10.0.1.", "10.0.2.", "10.77.3.", "198.51.100.", "203.0.113.", "168.63.129.")
+    with lab.socket("a1", socket.SOCK_DGRAM) as scanner, lab.socket("a1", socket.SOCK_RAW, socket.IPPROTO_ICMP) as ping:
+        for destination in (f"{prefix}{last}" for prefix in prefixes for last in range(1, 255)):
+            scanner.sendto(b"x", (destination, 53))
+            ping.sendto(bytes(ICMP(id=1)), (destination, 0))
+    assert lab.udp("a2", "b1", 9000).answered
+    for node in lab.folder.nodes():
+        entries = lab.run(node, "ip", "neighbour", "show", "nud", "all").stdout.splitlines()
+        assert [entry for entry in entries if "PERMANENT" not in entry and "lo lladdr" not in entry] == []
 
 
 @pytest.mark.azure("ARP-6")

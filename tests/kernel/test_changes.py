@@ -336,6 +336,7 @@ DAMAGE: dict[str, tuple[str, list[str]]] = {
     "a route": ("a", ["ip", "route", "del", "default"]),
     "another route in its place": ("a", ["ip", "route", "replace", "default", "via", "10.1.1.1", "metric", "0", "mtu", "1400"]),
     "an address": ("a", ["ip", "address", "flush", "dev", "eth0"]),
+    "the loopback": ("a", ["ip", "link", "set", "lo", "down"]),
     "a neighbour": ("a", ["ip", "neighbour", "del", "10.1.1.1", "dev", "eth0"]),
     "a link that is down": ("b", ["ip", "link", "set", "eth0", "down"]),
     "a NIC": ("c", ["ip", "link", "del", "eth0"]),

@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from netemu.agent.supervise import Supervisor, run
 from netemu.errors import NetemuError
 from netemu.lab.down import down
 from netemu.lab.folder import LabFolder
 from netemu.lab.source import read_once
 from netemu.lab.up import up
 from netemu.linux import namespaces, nftables
+from netemu.linux.processes import end_all
 from netemu.linux.rtnetlink import Rtnetlink, RtnetlinkError
 
 CHANGES = {
@@ -242,6 +244,50 @@ def fail_change(old: str, new: str, name: str, error: str, stride: str) -> dict[
         if remains() != empty:
             wrong.append(f"step {at}: left {difference(empty)}")
     return {"steps": steps, "refused": refused, "wrong": wrong}
+
+
+class Healed(Exception):
+    """The agent has nothing left to do."""
+
+
+def heal(name: str) -> None:
+    """Be the lab's agent until every daemon runs again."""
+    wait = Supervisor._wait
+
+    def until_healed(supervisor: Supervisor, watched: list[int]) -> None:
+        if not supervisor.due:
+            raise Healed
+        wait(supervisor, watched)
+
+    Supervisor._wait = until_healed  # type: ignore[method-assign]
+    with contextlib.suppress(Healed):
+        run(name)
+
+
+def kill_agent(file: str, name: str) -> dict[str, Any]:
+    """Kill the agent before every step of starting a dead daemon again; then complete with `up`, or take it down."""
+    empty = remains()
+    steps, wrong = 1, []
+    at = 0  # the first time, no mishap comes
+    while at <= steps:
+        bring_up(file)
+        record = LabFolder(name).read()
+        assert record is not None and record.agent is not None
+        end_all(set(), {process.pid: process.started for process in (record.agent, record.daemons[0])})
+        code, count, words = forked(lambda: heal(name), at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        if at == 0:
+            steps = count
+        if code != (-signal.SIGKILL if at else 0):
+            wrong.append(f"step {at}: {code} {words}")
+        if at % 2 == 0:
+            code, _, words = forked(lambda: bring_up(file))
+            if code != 0 or differences(file):
+                wrong.append(f"step {at}: then {code} {words} {differences(file)}")
+        _clear(name)
+        if remains() != empty:
+            wrong.append(f"step {at}: left {difference(empty)}")
+        at += 1
+    return {"steps": steps, "wrong": wrong}
 
 
 def differences(file: str) -> list[str]:

@@ -24,6 +24,12 @@ def test_down_killed_before_any_step_can_be_completed_or_undone(host: Host) -> N
     assert not answer["wrong"]
 
 
+def test_an_agent_killed_before_any_step_leaves_what_up_completes_and_down_removes(host: Host) -> None:
+    answer = host.drive("kill_agent", host.write(scenario("crash", PROGRAM)), "crash")
+    assert answer["steps"] > 10
+    assert not answer["wrong"]
+
+
 OLD = """
 virtualNetworks:
   net: {addressSpace: [10.0.0.0/16], subnets: {main: {addressPrefix: 10.0.0.0/24, networkSecurityGroup: nsg}},

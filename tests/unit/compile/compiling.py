@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from netemu.azure.network import Network, resolve
 from netemu.compile.lab import compile_lab
-from netemu.compile.numbering import FABRIC, TABLE_BASE, number, table_key
+from netemu.compile.numbering import FABRIC, NEXT_HOP, TABLE_BASE, number, table_key
 from netemu.linux.state import Lab
 from netemu.scenario import read_text
 
@@ -30,7 +30,7 @@ def table(text: str, virtual_network: str, route_table: str | None = None) -> di
     fabric = compile_lab(network, "/f").namespaces[FABRIC]
     return {
         f"{IPv4Address(route.destination)}/{route.prefix_length}": names[route.index]
-        + (f" via {IPv4Address(route.gateway)}" if route.gateway is not None else "")
+        + (f" via {IPv4Address(route.gateway)}" if route.gateway not in (None, NEXT_HOP) else "")
         for route in fabric.routes
         if route.table == wanted
     }
