@@ -1,7 +1,8 @@
-"""verify."""
+"""verify, report."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -77,3 +78,32 @@ def _screen(proof: Proof) -> None:
     left = f"; interrupted: {proof.unproved} lines were not proved" if proof.unproved else ""
     colour = "red" if proof.failed else "yellow" if left else "green"
     click.echo(click.style(f"\n{proof.lab}: {agree} of {len(proof.results)} agree{left}", fg=colour, bold=True))
+
+
+@click.command("report")
+@click.argument("lab", required=False, shell_complete=complete_labs)
+@click.option("-w", "--write", "target", type=click.Path(), metavar="FILE", help="Write to FILE.  [LAB-report.tar.gz]")
+def report_command(lab: str | None, target: str | None) -> None:
+    r"""Gather all that is needed to find a bug in netemu: scenario, versions, kernel, and every flow's evidence.
+
+    Asks what `verify` and `verify --matrix` ask, reads what is in the kernel, and writes one file to attach to an
+    issue. The scenario is in it, with the commands of `run`.
+
+    \b
+    Example:  sudo netemu report shop
+    """
+    from netemu.cli.output import Progress
+    from netemu.lab.folder import find
+    from netemu.lab.report import write_report
+    from netemu.lab.rootless import step_inside
+
+    step_inside(lab)
+    folder = find(lab)
+    file = Path(target or f"{folder.name}-report.tar.gz")
+    progress = Progress("asking")
+    try:
+        wrong = write_report(folder, file, progress)
+    finally:
+        progress.clear()
+    found = f"{wrong} flows disagree with Azure's rules" if wrong else "every flow that was asked agrees"
+    click.echo(f"{file} is written ({found}); look through it before you give it away: your scenario is in it")

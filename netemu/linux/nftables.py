@@ -50,6 +50,16 @@ def listing(namespace: int, table: str) -> list[dict[str, Any]]:
     return _list(namespace, f"list table {table}", terse=True)
 
 
+def text(namespace: int) -> str:
+    """Every table as `nft -t list ruleset` writes it: with counters, without set elements."""
+    handle = _handle(namespace)
+    handle.set_terse_output(True)
+    code, output, error = handle.cmd("list ruleset")
+    if code != 0:
+        raise RulesetError(error.strip())
+    return str(output)
+
+
 def tables(namespace: int) -> list[str]:
     """Family and name of every table."""
     listed = _list(namespace, "list tables", terse=True)

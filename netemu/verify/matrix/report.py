@@ -11,8 +11,8 @@ from netemu.verify.matrix.reach import Cell, Grid, grid, reach
 from netemu.verify.report import decision_data, verdict_data, xml_text
 
 HOW_TO_REPORT = (
-    "A disagreement is a bug in netemu, whatever the scenario says. Please report it with the scenario file and the"
-    " output of `netemu verify {lab} --matrix -o json`."
+    "A disagreement is a bug in netemu, whatever the scenario says. `netemu report {lab}` gathers what is needed to"
+    " find it (the scenario, versions, the kernel's state, this evidence) in one file: please open an issue with it."
 )
 
 
@@ -41,6 +41,7 @@ def as_data(lab: str, plan: Plan, outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "disagreements": [_finding(finding) for finding in outcome.findings],
         "otherwiseAtFirst": outcome.passing,
+        "howToReport": HOW_TO_REPORT.format(lab=lab) if outcome.findings else None,
         "pairs": [_pair(pair) for pair in plan.pairs],
     }
 
