@@ -2,7 +2,7 @@
 # make demo     bring a three-tier network up, prove it with packets, and leave it for you to try
 # make test     everything that must hold: style, types, unit tests, real packets, here and on a full kernel in QEMU
 # make vm       a shell on that kernel, without root, for a machine that lacks features; see docs/fullkernel.md
-# make fuzz     10,000 documents for the reader, 200 random networks for up, verify and down
+# make fuzz     10,000 documents for the reader, 200 random networks for up, verify and down, every error at every step
 # make bench    how close netemu comes to the least that the same work takes
 # make lint     style and types only
 # make clean    remove what these made in the clone
@@ -58,7 +58,8 @@ test: setup-test lint
 	$(SUDO) .venv/bin/python tools/test.py
 
 fuzz: setup-test
-	$(SUDO) env NETEMU_FUZZ=10000 NETEMU_RANDOM_LAST=200 .venv/bin/pytest tests/fuzz tests/kernel/test_random_networks.py
+	$(SUDO) env NETEMU_FUZZ=10000 NETEMU_RANDOM_LAST=200 NETEMU_SWEEP=1 .venv/bin/pytest tests/fuzz \
+	  tests/kernel/test_random_networks.py tests/kernel/test_random_matrices.py tests/kernel/life/test_crashes.py
 
 bench: setup-bench
 	$(SUDO) .venv/bin/python bench/run.py

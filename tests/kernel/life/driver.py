@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -418,22 +420,30 @@ def interrupt_up(file: str, name: str, signal_name: str, stride: str) -> dict[st
 
 
 def cycles(file: str, times: str) -> dict[str, Any]:
-    """Bring a lab up and down in one process, many times; what the process has after the first and the last."""
+    """Bring a lab up, verify it and take it down in one process, many times; what there is after a few and the last."""
+    from netemu.lab.proof import prove_matrix
+
     name = read_once(Path(file)).scenario.name
-    counts = []
+    counts: list[dict[str, Any]] = []
+    resident: list[int] = []
     for _ in range(int(times)):
         bring_up(file)
+        _, _, outcome = prove_matrix(name)
+        assert outcome.judged and not outcome.findings
         take_down(name)
+        gc.collect()
         counts.append(
             {
                 "descriptors": len(os.listdir("/proc/self/fd")),
                 "threads": threading.active_count(),
                 "children": Path(f"/proc/self/task/{os.getpid()}/children").read_text(),
                 "namespaces": len({os.readlink(f"/proc/{p}/ns/net") for p in os.listdir("/proc") if p.isdigit()}),
+                "links": len(socket.if_nameindex()),
                 "remains": remains(),
             }
         )
-    return {"first": counts[0], "last": counts[-1]}
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    return {"first": counts[0], "last": counts[-1], "grown": resident[-1] - resident[len(resident) // 10]}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,15 @@ import sys
 import pytest
 from host import Host, children, scenario, wait_for
 
+SWEEP = bool(os.environ.get("NETEMU_SWEEP"))
+"""Each error at every single step, as `make fuzz` has it; otherwise at every n-th, another n for each error."""
+
+
+def every(stride: int) -> str:
+    """At how many steps one fails."""
+    return "1" if SWEEP else str(stride)
+
+
 PROGRAM = "a: {subnet: net/main, run: sleep 1000}"
 
 
@@ -80,7 +89,7 @@ def test_steps_of_a_change_that_the_kernel_refuses_are_one_line_and_can_be_compl
     host: Host, error: str, stride: int
 ) -> None:
     old, new = host.write(f"name: crash{OLD}", "old.yaml"), host.write(f"name: crash{NEW}", "new.yaml")
-    answer = host.drive("fail_change", old, new, "crash", error, str(stride))
+    answer = host.drive("fail_change", old, new, "crash", error, every(stride))
     assert answer["refused"] > 1
     assert not answer["wrong"]
 
@@ -89,7 +98,7 @@ def test_steps_of_a_change_that_the_kernel_refuses_are_one_line_and_can_be_compl
     ("error", "stride"), [("ENOSPC", 2), ("EPERM", 9), ("EMFILE", 11), ("EBUSY", 13), ("ENOBUFS", 17)]
 )
 def test_steps_of_up_that_the_kernel_refuses_are_one_line_and_leave_nothing(host: Host, error: str, stride: int) -> None:
-    answer = host.drive("fail_up", host.write(scenario("refused", PROGRAM)), "refused", error, str(stride))
+    answer = host.drive("fail_up", host.write(scenario("refused", PROGRAM)), "refused", error, every(stride))
     assert answer["refused"] > 40 / stride
     assert not answer["wrong"]
     assert any("@fabric" in words or "namespace" in words for words in answer["words"])
