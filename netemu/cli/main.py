@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from importlib import import_module
 
 import click
+from click.utils import PacifyFlushWrapper
 
 import netemu
 from netemu.errors import NetemuError
@@ -75,6 +78,11 @@ def cli() -> None:
 with_paragraphs(cli)
 
 
+def _discard_output() -> None:
+    """What is still to be flushed at the end cannot be written either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def main() -> None:
     """Run the command line; every error that is meant for a person becomes one message and an exit code."""
     try:
@@ -88,7 +96,14 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("netemu: interrupted", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+    except SystemExit:
+        if type(sys.stdout) is not PacifyFlushWrapper:
+            raise
+        sys.exit(128 + signal.SIGPIPE)  # click has seen that nobody reads any more, and would say 1: "the answer is no"
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF):
+            raise
+        _discard_output()
+        click.echo(f"netemu: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(3)
     sys.exit(code or 0)

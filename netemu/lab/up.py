@@ -21,6 +21,7 @@ from netemu.lab import names, start
 from netemu.lab.change import HALF_WAY, Changer
 from netemu.lab.down import remove
 from netemu.lab.folder import RECORD_VERSION, Kept, LabFolder, Lock, Record
+from netemu.lab.guest_requests import refuse_impossible
 from netemu.lab.interrupts import Interrupted, Interrupts
 from netemu.lab.missing import missing
 from netemu.lab.parts import files, part_changes
@@ -86,7 +87,7 @@ def _anew(
     with Nursery(len(scenario.virtualMachines), HOST_SYSCTLS) as nursery:
         desired = desire(scenario, folder)
         _as_planned(order, fingerprint(desired.lab, None))
-        _check(desired.lab, folder, interrupts)
+        _check(desired.lab, folder, order, interrupts)
         did = "built"
         if folder.path.exists():
             gone = missing(folder, record).texts()
@@ -102,11 +103,12 @@ def _anew(
         return Outcome(folder, desired.network, did)
 
 
-def _check(lab: Lab, folder: LabFolder, interrupts: Interrupts) -> None:
+def _check(lab: Lab, folder: LabFolder, order: Order, interrupts: Interrupts) -> None:
     """What can be known before anything is touched."""
     for namespace in lab.namespaces.values():
         for daemon in namespace.daemons:
             require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
+    refuse_impossible(lab, order.scenario.internet.hosts.keys(), Path(_where(order)[1]))
     names.refuse_foreign(folder, lab.namespaces)
     _raise_file_limit(len(lab.namespaces))
     interrupts.check("nothing was changed")
@@ -127,7 +129,9 @@ def _change(
     except (OSError, BuildError) as error:
         _give_up(folder.name, error, "nothing was changed", interrupts)
         raise
-    _check(desired.lab, folder, interrupts)
+    _check(desired.lab, folder, order, interrupts)
+    if Path(record.scenario) != Path(_where(order)[0]) and not same:
+        tell(f"lab {folder.name} was brought up from {record.scenario}; it becomes what {order.source} says")
     if same:
         lines = [change_text(change) for change in (*kernel, *parts)]
         _tell_all(f"lab {folder.name} is not as described, putting it right:", lines, tell)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import Lab
 
-from netemu.verify.compare import verify
+from netemu.verify.prove import verify
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "three-tier.yaml"
 

@@ -19,7 +19,7 @@ from netemu.azure.flow import Packet as Flow
 from netemu.azure.flow import dotted
 from netemu.azure.security import Classifier, Context, effective_rules
 from netemu.linux.namespaces import entered
-from netemu.verify.compare import verify
+from netemu.verify.prove import verify
 
 # The unit tests of the trees meet the same random NSGs in an interpreter.
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "compile"))

@@ -97,10 +97,29 @@ def test_a_daemon_that_fails_is_told_with_its_own_words(host: Host) -> None:
 )
 def test_a_program_that_cannot_be_started_is_named(host: Host, run: str, why: str) -> None:
     before = host.digest()
-    message = host.refused(3, "up", host.write(scenario("prog", f"a: {{subnet: net/main, run: [sleep 9, {run}]}}")))
+    message = host.refused(2, "up", host.write(scenario("prog", f"a: {{subnet: net/main, run: [sleep 9, {run}]}}")))
     assert message.startswith(f"netemu: lab prog: virtualMachines/a/run: cannot start '{run}': {why}")
-    assert message.endswith("; nothing was left behind")
+    assert message.endswith("; nothing was changed")
     assert host.digest() == before
+
+
+def test_an_edit_that_this_machine_cannot_carry_out_leaves_the_lab_as_it_was(host: Host) -> None:
+    host.good("up", host.write(scenario("edit", "a: {subnet: net/main, run: sleep 1000}")))
+    for edit in ("run: no-such-program", "sysctls: {net.ipv4.no_such_setting: 1}"):
+        file = host.write(scenario("edit", f"a: {{subnet: net/main, {edit}}}, b: {{subnet: net/main}}"), "edited.yaml")
+        assert "nothing was changed" in host.refused(2, "up", file)
+        host.good("status", "edit")
+    assert host.pids("sleep 1000")
+    host.good("down")
+
+
+def test_output_that_cannot_be_written_or_is_not_wanted_any_more_is_no_answer(host: Host) -> None:
+    for argv, code, words in (
+        ("schema >/dev/full", 3, "netemu: the output cannot be written: No space left on device\n"),
+        ("schema | true; exit ${PIPESTATUS[0]}", 141, ""),
+    ):
+        done = host.run("bash", "-c", f"{sys.executable} -m netemu {argv}")
+        assert (done.returncode, done.stderr) == (code, words)
 
 
 def test_a_full_disk_and_a_state_directory_that_cannot_be_are_told(host: Host) -> None:
