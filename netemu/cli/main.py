@@ -9,7 +9,6 @@ import sys
 from importlib import import_module
 
 import click
-from click.utils import PacifyFlushWrapper
 
 import netemu
 from netemu.errors import NetemuError
@@ -97,7 +96,7 @@ def main() -> None:
         click.echo("netemu: interrupted", err=True)
         sys.exit(130)
     except SystemExit:
-        if type(sys.stdout) is not PacifyFlushWrapper:
+        if type(sys.stdout).__name__ != "PacifyFlushWrapper":
             raise
         sys.exit(128 + signal.SIGPIPE)  # click has seen that nobody reads any more, and would say 1: "the answer is no"
     except OSError as error:

@@ -87,7 +87,8 @@ def _anew(
     with Nursery(len(scenario.virtualMachines), HOST_SYSCTLS) as nursery:
         desired = desire(scenario, folder)
         _as_planned(order, fingerprint(desired.lab, None))
-        _check(desired.lab, folder, order, interrupts)
+        _check_guests(desired.lab, order)
+        _check(desired.lab, folder, interrupts)
         did = "built"
         if folder.path.exists():
             gone = missing(folder, record).texts()
@@ -103,12 +104,15 @@ def _anew(
         return Outcome(folder, desired.network, did)
 
 
-def _check(lab: Lab, folder: LabFolder, order: Order, interrupts: Interrupts) -> None:
+def _check_guests(lab: Lab, order: Order) -> None:
+    refuse_impossible(lab, order.scenario.internet.hosts.keys(), Path(_where(order)[1]))
+
+
+def _check(lab: Lab, folder: LabFolder, interrupts: Interrupts) -> None:
     """What can be known before anything is touched."""
     for namespace in lab.namespaces.values():
         for daemon in namespace.daemons:
             require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
-    refuse_impossible(lab, order.scenario.internet.hosts.keys(), Path(_where(order)[1]))
     names.refuse_foreign(folder, lab.namespaces)
     _raise_file_limit(len(lab.namespaces))
     interrupts.check("nothing was changed")
@@ -120,6 +124,8 @@ def _change(
 ) -> str:  # fmt: skip
     """Lead a lab that is there to what the scenario says."""
     same = record.digest == digest(desired.network.scenario)
+    if not same:
+        _check_guests(desired.lab, order)
     try:
         kernel, parts = _read(desired, folder, record, order)
         if same and not kernel and not parts and record.state == "running":
@@ -129,7 +135,7 @@ def _change(
     except (OSError, BuildError) as error:
         _give_up(folder.name, error, "nothing was changed", interrupts)
         raise
-    _check(desired.lab, folder, order, interrupts)
+    _check(desired.lab, folder, interrupts)
     if Path(record.scenario) != Path(_where(order)[0]) and not same:
         tell(f"lab {folder.name} was brought up from {record.scenario}; it becomes what {order.source} says")
     if same:
