@@ -53,7 +53,6 @@ def rules_of(outcome):
 # ---- security rules --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.azure("NSG-4")
 def test_a_rule_behind_a_denial_of_all_is_shadowed(look):
     deny, allow = rule(200, "Inbound", "Deny", protocol="*"), rule(300, "Inbound", "Allow", port=80)
     found = of(look(ONE_NSG.format(deny, allow)), "shadowed-rule")
@@ -73,7 +72,6 @@ def test_a_rule_behind_one_that_says_the_same_is_to_go(look):
     assert found.instead == "remove it"
 
 
-@pytest.mark.azure("NSG-7", "NSG-8")
 @pytest.mark.parametrize(
     ("written", "default"),
     [
@@ -98,7 +96,6 @@ def test_a_rule_that_a_later_denial_would_overrule_is_no_subset_of_a_default(loo
     assert rules_of(look(ONE_NSG.format(allow, deny))) == []
 
 
-@pytest.mark.azure("NSG-17", "NSG-18")
 def test_a_rule_that_names_the_public_address_of_its_machine_matches_nothing(look):
     public = rule(100, "Inbound", "Allow", source="Internet", destination="20.61.0.10", port=80)
     private = rule(110, "Inbound", "Allow", source="Internet", destination="10.0.1.4", port=80)
@@ -115,7 +112,6 @@ def test_a_rule_for_another_subnet_matches_nothing(look):
     assert rules_of(look(ONE_NSG.format(first, elsewhere))) == ["second/matches-nothing"]
 
 
-@pytest.mark.azure("NSG-29")
 def test_a_rule_for_a_group_without_members_matches_nothing(look):
     grouped = rule(100, "Inbound", "Deny").replace(
         "sourceAddressPrefix: '*'", "sourceApplicationSecurityGroups: workers"
@@ -127,7 +123,6 @@ def test_a_rule_for_a_group_without_members_matches_nothing(look):
     assert rules_of(joined) == []
 
 
-@pytest.mark.azure("PLT-4")
 def test_a_denial_of_the_platforms_address_matches_nothing(look):
     by_address = rule(100, "Outbound", "Deny", protocol="*", destination="168.63.129.16")
     by_tag = rule(110, "Outbound", "Deny", protocol="*", destination="AzurePlatformDNS")
@@ -207,7 +202,6 @@ networkSecurityGroups:
 """
 
 
-@pytest.mark.azure("OUT-17")
 @pytest.mark.parametrize(("sku", "finding"), [("Standard", "closed-public-ip"), ("Basic", "open-public-ip")])
 def test_a_public_ip_without_an_nsg_is_closed_or_open(look, sku, finding):
     outcome = look(PUBLIC.format(sku, ""))
@@ -254,7 +248,6 @@ def test_routes_through_an_appliance_that_forwards_are_fine(look):
     assert names(look(ROUTED.format(appliance(), "", FORWARDS))) == []
 
 
-@pytest.mark.azure("RT-12", "RT-13", "RT-14", "VN-7")
 @pytest.mark.parametrize(
     ("route", "why"),
     [
@@ -287,7 +280,6 @@ def test_a_route_that_leads_somewhere_is_not(look, route):
     assert "route-to-nowhere" not in [finding.finding for finding in outcome.findings]
 
 
-@pytest.mark.azure("RT-9")
 def test_a_route_whose_prefix_longer_ones_cover_never_decides(look):
     halves = "".join(
         f"\n      h{half}: {{addressPrefix: 10.0.2.{half}/25, nextHopType: VnetLocal}}" for half in (0, 128)
@@ -300,7 +292,6 @@ def test_a_route_whose_prefix_longer_ones_cover_never_decides(look):
     ]
 
 
-@pytest.mark.azure("NIC-7", "NIC-8", "NIC-9")
 @pytest.mark.parametrize(
     ("switches", "why"),
     [
@@ -327,13 +318,11 @@ def test_an_appliance_without_a_route_to_it_that_cannot_forward_is_told(look):
     assert of(look(text), "appliance-without-forwarding").resource == "virtualMachines/fw"
 
 
-@pytest.mark.azure("NVA-1")
 def test_a_route_of_the_appliances_own_subnet_that_leads_back_to_it_is_a_loop(look):
     outcome = look(ROUTED.format(appliance(), ", routeTable: rt", FORWARDS))
     assert of(outcome, "route-loop").resource == "routeTables/rt/routes/r"
 
 
-@pytest.mark.azure("RT-18", "NVA-3")
 def test_answers_that_do_not_come_back_through_the_appliance_are_told(look):
     text = ROUTED.format(appliance(), "", FORWARDS)
     found = of(look(text.replace(", routeTable: back", "")), "asymmetric-route")
@@ -342,7 +331,6 @@ def test_answers_that_do_not_come_back_through_the_appliance_are_told(look):
     assert found.instead == "route 10.0.1.0/24 through 10.0.9.4 in net/db as well"
 
 
-@pytest.mark.azure("OUT-22", "RT-21")
 def test_a_public_ip_whose_answers_a_default_route_diverts_is_told(look):
     text = (
         ROUTED.format(appliance("0.0.0.0/0"), "", FORWARDS)
@@ -389,14 +377,12 @@ def test_a_hub_and_spokes_with_all_that_they_need_are_fine(look):
     assert names(look(PEERED.format(HUB, SPOKE, SPOKE))) == []
 
 
-@pytest.mark.azure("PEER-2")
 def test_a_peering_with_one_side_carries_nothing(look):
     found = of(look(PEERED.format(HUB, SPOKE, "")), "one-sided-peering")
     assert (found.resource, found.line) == ("virtualNetworks/hub/virtualNetworkPeerings/two", 6)
     assert found.instead == "add one to `two` with remoteVirtualNetwork: hub"
 
 
-@pytest.mark.azure("PEER-7")
 def test_a_peering_that_one_side_denies_carries_nothing(look):
     denied = SPOKE.replace("}", ", allowVirtualNetworkAccess: false}")
     found = of(look(PEERED.format(HUB, SPOKE, denied)), "peering-without-access")
@@ -405,7 +391,6 @@ def test_a_peering_that_one_side_denies_carries_nothing(look):
     assert "peering-without-access" not in [f.finding for f in look(PEERED.format(both, SPOKE, denied)).findings]
 
 
-@pytest.mark.azure("PEER-11", "NVA-11")
 def test_a_spoke_that_refuses_forwarded_traffic_is_told(look):
     found = of(look(PEERED.format(HUB, SPOKE, "hub: {remoteVirtualNetwork: hub}")), "forwarded-traffic-refused")
     assert found.resource == "virtualNetworks/two/virtualNetworkPeerings/hub"
@@ -439,7 +424,6 @@ def test_a_load_balancer_with_all_that_it_needs_is_fine(look):
     assert names(look(BALANCED)) == []
 
 
-@pytest.mark.azure("OUT-17")
 def test_a_standard_load_balancer_without_an_nsg_behind_it_is_closed(look):
     bare = BALANCED.replace(", networkSecurityGroup: nsg", "")
     found = of(look(bare), "closed-load-balancer")
@@ -450,7 +434,6 @@ def test_a_standard_load_balancer_without_an_nsg_behind_it_is_closed(look):
     ]
 
 
-@pytest.mark.azure("LB-33")
 def test_a_denial_of_the_probes_is_told_of_the_probe(look):
     deny = rule(200, "Inbound", "Deny", protocol="*")
     text = BALANCED.replace("publicIPAddresses:", f"      all: {deny}\npublicIPAddresses:")
@@ -464,7 +447,6 @@ def test_a_denial_of_the_probes_is_told_of_the_probe(look):
     assert names(look(allowed)) == []
 
 
-@pytest.mark.azure("LB-24")
 def test_parts_of_a_load_balancer_that_do_nothing_are_told(look):
     idle = BALANCED.replace("up: {", "idle: {protocol: Tcp, port: 81}, up: {").replace(
         "pool: [vm1, vm2]", "pool: [], spare: vm1"
@@ -480,7 +462,6 @@ def test_management_ports_are_open_behind_a_load_balancer_as_well(look):
     assert found.what == "opens 22 (SSH) to the internet: `vm1` and `vm2`"
 
 
-@pytest.mark.azure("NSG-19", "LB-16")
 def test_with_floating_ip_rules_see_the_address_of_the_frontend(look):
     frontend = BALANCED.replace("ip: {}", "ip: {ipAddress: 20.61.0.9}").replace(
         "destinationAddressPrefix: '*'", "destinationAddressPrefix: 20.61.0.9"
@@ -489,7 +470,6 @@ def test_with_floating_ip_rules_see_the_address_of_the_frontend(look):
     assert names(look(frontend.replace("frontendPort: 80", "frontendPort: 80, enableFloatingIP: true"))) == []
 
 
-@pytest.mark.azure("RT-7")
 def test_a_route_to_an_internal_frontend_leads_somewhere(look):
     text = ROUTED.format(appliance(hop="10.0.9.100"), "", FORWARDS)
     assert of(look(text), "route-to-nowhere")
