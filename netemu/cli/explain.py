@@ -1,0 +1,51 @@
+"""explain."""
+
+from __future__ import annotations
+
+import click
+
+from netemu.cli.options import file_or_lab_options, output_option
+
+
+@click.command("explain")
+@click.argument("source", metavar="VM|NIC|HOST")
+@click.option("--to", required=True, metavar="NAME|ADDRESS", help="Whom it speaks to.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="The port that is spoken to.")
+@click.option("--protocol", default="Tcp", show_default=True, help="Tcp, Udp or Icmp.")
+@file_or_lab_options
+@output_option
+def explain_command(
+    source: str, to: str, port: int | None, protocol: str, file: str | None, lab: str | None, form: str
+) -> None:
+    r"""Say in plain sentences why a flow works or not, what stops it first, and what would change that.
+
+    Exits with 1 when it does not work.
+
+    \b
+    Example:  netemu explain web1 --to db1 --port 5432 --file scenarios/three-tier.yaml
+    """
+    from netemu.azure.verdict import Engine
+    from netemu.cli.output import emit
+    from netemu.explain import explain
+    from netemu.explain.data import as_data
+    from netemu.explain.text import lines
+    from netemu.lab.rootless import step_inside
+    from netemu.lab.watch import watched as look_at
+    from netemu.watcher import question
+
+    if file is not None and lab is not None:
+        raise click.UsageError("name a file or a lab, not both.")
+    if file is None:
+        step_inside(lab)
+    watched = look_at(file, lab)
+    asked = question.outbound(Engine(watched.network), source, to, question.Ports(protocol, port))
+    assert asked.flow is not None
+    service = f"{asked.flow.protocol}/{port}" if port is not None else asked.flow.protocol
+    explanation = explain(watched.network, asked.flow, f"{source} → {to} {service}")
+    if form == "table":
+        for line in lines(explanation):
+            click.echo(line)
+    else:
+        emit(as_data(explanation), form)
+    if not explanation.works:
+        raise click.exceptions.Exit(1)

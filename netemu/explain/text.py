@@ -1,0 +1,81 @@
+"""Explanations for people: sentences, and the YAML that would change things."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from netemu.explain.edits import as_tree
+from netemu.explain.explanation import Explanation, Obstacle, Remedy
+
+SUBJECT = {"request": "The packet", "reply": "The packet arrives, but the answer"}
+
+
+def lines(explanation: Explanation, evidence: Sequence[str] = ()) -> Iterator[str]:
+    """The whole explanation; `evidence` is what was seen in a running lab."""
+    yield f"{explanation.title} {'works' if explanation.works else 'does not work'}."
+    if explanation.works:
+        yield ""
+        yield _success(explanation)
+        yield from (f"  {text}" for text in evidence)
+    for number, obstacle in enumerate(explanation.obstacles):
+        yield ""
+        yield from _obstacle(obstacle, evidence if number == 0 else (), first=number == 0)
+    if explanation.obstacles and explanation.works_then:
+        yield ""
+        yield "Then it works."
+    for note in explanation.notes:
+        yield ""
+        yield f"Note: {note.text}."
+        for remedy in note.remedies:
+            yield from _remedy(remedy, "what would change that")
+
+
+def _success(explanation: Explanation) -> str:
+    verdict = explanation.verdict
+    if verdict.stage == "platform":
+        return "The platform takes the packet, and answers."
+    way = f" through {', '.join(verdict.via)}" if verdict.via else ""
+    rule = f"rule `{verdict.rule}` of `{verdict.networkSecurityGroup}` is the last that is asked, and lets it pass"
+    return (
+        f"The packet reaches {verdict.receiver}{way}, and the answer comes back{f'; {rule}' if verdict.rule else ''}."
+    )
+
+
+def _obstacle(obstacle: Obstacle, evidence: Sequence[str], *, first: bool) -> Iterator[str]:
+    subject = SUBJECT[obstacle.way]
+    yield f"{subject if first else f'Then {subject[0].lower()}{subject[1:]}'} {obstacle.what}."
+    yield from (f"  {text}" for text in evidence)
+    for hint in obstacle.hints:
+        yield f"  {hint[0].upper()}{hint[1:]}."
+    for number, remedy in enumerate(obstacle.remedies):
+        yield from _remedy(remedy, "or" if number else "what would change that")
+
+
+def _remedy(remedy: Remedy, begin: str) -> Iterator[str]:
+    yield f"  {begin}: {remedy.text}"
+    if remedy.edits:
+        yield from (f"      {line}" for line in yaml_of(as_tree(remedy.edits)))
+
+
+def yaml_of(tree: dict[str, Any]) -> Iterator[str]:
+    """YAML as people write scenarios: a resource's properties in one line."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and any(isinstance(each, dict) or each is None for each in value.values()):
+            yield f"{key}:"
+            yield from (f"  {line}" for line in yaml_of(value))
+        elif value is None:
+            yield f"{key}:  # remove it"
+        else:
+            yield f"{key}: {_flow(value)}"
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return _flow(value[0]) if len(value) == 1 else f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)
+    return f'"{text}"' if text == "*" else text
