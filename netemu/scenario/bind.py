@@ -205,7 +205,7 @@ def _several(member: Any) -> Convert:
 
 def _named(member: Any) -> Convert:
     is_struct = _is_struct(member)
-    convert = None if is_struct else _converter(member)
+    convert, gap = (None, None) if is_struct else (_converter(member), _gap(member))
 
     def entries(report: Report, node: Node, resource: Path, key: str) -> Any:
         if not isinstance(node, Mapping):
@@ -213,9 +213,15 @@ def _named(member: Any) -> Convert:
         result: dict[str, Any] = {}
         for name, (written, value) in node.entries.items():
             if convert is not None:
+                if gap == () and isinstance(value, Scalar) and value.is_null:  # a list without members
+                    result[name] = gap
+                    continue
                 converted = convert(report, value, resource, f"{key}/{name}")
                 if converted is not BROKEN:
                     result[name] = converted
+                elif gap == ():
+                    report.unreadable.add((*resource, key, name))
+                    result[name] = gap
                 continue
             path = (*resource, key, name)
             if isinstance(value, Scalar) and value.is_null:

@@ -46,8 +46,11 @@ def _tidy(node: Any) -> Any:
         node["description"] = " ".join(node["description"].split())
     if node.get("type") == "array":
         return _single_or_list(node)
-    if node.get("type") == "object" and node.get("additionalProperties") == _TEXT:
+    values = node.get("additionalProperties")
+    if node.get("type") == "object" and values == _TEXT:
         node["additionalProperties"] = _TEXT_OR_NUMBER
+    elif isinstance(values, dict) and "anyOf" in values:
+        values["anyOf"].append({"type": "null"})  # `web:` with nothing behind the colon: a pool without members
     return node
 
 

@@ -13,10 +13,13 @@ from netemu.scenario.validate import (
     interfaces,
     internet,
     limits,
+    load_balancers,
     machines,
     names,
     networks,
+    outbound,
     peerings,
+    pools,
     public_ips,
     routes,
     security,
@@ -29,6 +32,6 @@ def validate(scenario: Scenario, report: Report) -> None:
     context = Context(scenario, report)
     for module in (
         names, limits, networks, peerings, security, groups, routes, public_ips, interfaces, machines, internet,
-        expectations,
+        load_balancers, pools, outbound, expectations,
     ):  # fmt: skip
         module.check(context)

@@ -29,6 +29,8 @@ class Context:
         self.add = report.add
         self.suggestions = report.suggestions
         self.unreadable = report.unreadable
+        self._public_ip_users: dict[str, str] = {}
+        self._prefix_users: dict[str, str] = {}
 
     @cached_property
     def expanded(self) -> Expanded:
@@ -139,6 +141,26 @@ class Context:
                 codes.INVALID_RESOURCE_REFERENCE,
             )
         return False
+
+    def use_public_ip(self, resource: Path, within: str | Path, name: str | None, user: str) -> bool:
+        """Report a public IP that does not exist or is used already (OUT-14); true when it exists."""
+        public = self.scenario.publicIPAddresses
+        if name is None or not self.reference(resource, within, name, "publicIPAddress", public, "publicIPAddresses"):
+            return False
+        first = self._public_ip_users.setdefault(name, user)
+        if first != user:
+            self.add(resource, within, f"{name} is in use by {first}", "another public IP", codes.PUBLIC_IP_IN_USE)
+        return True
+
+    def use_prefix(self, resource: Path, within: str | Path, name: str | None, user: str) -> bool:
+        """Report a public IP prefix that does not exist or is used already (OUT-39); true when it exists."""
+        known = self.scenario.publicIPPrefixes
+        if name is None or not self.reference(resource, within, name, "publicIPPrefix", known, "publicIPPrefixes"):
+            return False
+        first = self._prefix_users.setdefault(name, user)
+        if first != user:
+            self.add(resource, within, f"{name} is in use by {first}", "another prefix", codes.PREFIX_IN_USE)
+        return True
 
     def subnet(self, resource: Path, text: str | None) -> bool:
         """Report a `network/subnet` that does not exist; true when it does."""

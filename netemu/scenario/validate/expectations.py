@@ -25,6 +25,8 @@ def check(context: Context) -> None:
         _outcome(context, path, expectation)
         for step, name in enumerate(expectation.via or ()):
             parties.check_via(path, ("via", step), name)
+        for index, name in enumerate(expectation.backends or ()):
+            parties.check_via(path, ("backends", index), name)
         if expectation.sourceSeenAs:
             _seen_as(context, path, expectation.sourceSeenAs)
         _rule(context, path, expectation.rule, rules)
@@ -40,6 +42,7 @@ class _Parties:
         self.nics = context.expanded.nics
         self.hosts = scenario.internet.hosts
         self.public = scenario.publicIPAddresses
+        self.balancers = scenario.loadBalancers
         self.addresses: dict[str, list[IPv4Address]] = {name: [] for name in self.machines}
         for (nic, _), address in context.allocation.addresses.items():
             machine = context.holders.get(nic)
@@ -57,6 +60,14 @@ class _Parties:
             self._missing(path, "from", text, [*self.machines, *self.hosts, *self.nics])
 
     def check_to(self, path: Path, text: str) -> None:
+        balancer = text.partition("/")[0]
+        if balancer in self.balancers:
+            if balancer in self.machines or balancer in self.nics or balancer in self.hosts or balancer in self.public:
+                what = f"{quoted(balancer)} is a load balancer and something else as well"
+                self._report(path, "to", what, "give one another name")
+            else:
+                self._frontend(path, balancer, text)
+            return
         if self._known(path, "to", text):
             if text in self.public and (text in self.machines or text in self.nics or text in self.hosts):
                 self._report(
@@ -68,7 +79,21 @@ class _Parties:
         if text and (":" in text or text.replace(".", "").isdigit()):
             self.context.address(path, "to", text)
             return
-        self._missing(path, "to", text, [*self.machines, *self.hosts, *self.public, *self.nics])
+        self._missing(path, "to", text, [*self.machines, *self.hosts, *self.public, *self.balancers, *self.nics])
+
+    def _frontend(self, path: Path, balancer: str, text: str) -> None:
+        """`lb/frontend`, or `lb` when it has one."""
+        if self.context.gap(("loadBalancers", balancer), "frontendIPConfigurations"):
+            return
+        known = [f"{balancer}/{name}" for name in self.balancers[balancer].frontendIPConfigurations]
+        if text == balancer and len(known) > 1:
+            self._report(
+                path, "to", f"{balancer} has {len(known)} frontends", self.context.suggestions.instead_of(text, known)
+            )
+        elif text == balancer and not known:
+            self._report(path, "to", f"{balancer} has no frontend", "add one")
+        elif text != balancer:
+            self.context.reference(path, "to", text, "frontendIPConfiguration", known, "loadBalancers")
 
     def check_via(self, path: Path, within: Path, name: str) -> None:
         if name in self.machines or self._attached(name):
@@ -123,6 +148,7 @@ class _Parties:
             ("internet",),
             ("internet", "hosts"),
             ("publicIPAddresses",),
+            ("loadBalancers",),
         )
         if self.context.unreadable.isdisjoint(sections):
             self._report(
@@ -161,17 +187,24 @@ def _outcome(context: Context, path: Path, expectation: arm.Expectation) -> None
             path, "sourceSeenAs", "nobody sees a packet that is denied", "remove sourceSeenAs",
             codes.CONFLICTING_PROPERTIES,
         )  # fmt: skip
+    if expectation.backends:
+        context.add(
+            path, "backends", "no backend gets a packet that is denied", "remove backends",
+            codes.CONFLICTING_PROPERTIES,
+        )  # fmt: skip
 
 
 def _seen_as(context: Context, path: Path, text: str) -> None:
-    if text in context.scenario.publicIPAddresses or silent(read_address, text) is not None:
+    scenario = context.scenario
+    known = [*scenario.publicIPAddresses, *scenario.publicIPPrefixes, *scenario.natGateways]
+    if text in known or silent(read_address, text) is not None:
         return
     if ":" in text or text.replace(".", "").isdigit():
         context.address(path, "sourceSeenAs", text)
         return
-    context.reference(
-        path, "sourceSeenAs", text, "publicIPAddress", context.scenario.publicIPAddresses, "publicIPAddresses"
-    )
+    what = "publicIPAddress, publicIPPrefix or natGateway"
+    if not {("publicIPPrefixes",), ("natGateways",)} & context.unreadable:
+        context.reference(path, "sourceSeenAs", text, what, known, "publicIPAddresses")
 
 
 def _rule_names(scenario: arm.Scenario) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""NICs and their IP configurations (IP-1…IP-6, IP-9, IP-12, NIC-1, NIC-11, OUT-14, VN-16)."""
+"""NICs and their IP configurations; all private addresses (IP-1…IP-6, IP-9, IP-12, NIC-1, NIC-11, OUT-14, VN-16)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ def check(context: Context) -> None:
     """Check every NIC, written or made by a VM."""
     for name, nic in context.scenario.networkInterfaces.items():
         _nic(context, ("networkInterfaces", name), nic)
-    users: dict[str, str] = {}
     for nic_name, name, config, path in context.configs():
         _config(context, path, config)
-        _public_ip(context, path, f"{nic_name}/{name}", config, users)
+        context.use_public_ip(path, "publicIPAddress", config.publicIPAddress, f"{nic_name}/{name}")
     _addresses(context)
 
 
@@ -100,29 +99,23 @@ def _one_subnet(context: Context, path: Path, configs: dict[str, arm.IPConfigura
 
 
 def _config(context: Context, path: Path, config: arm.IPConfiguration) -> None:
-    if context.subnet(path, config.subnet):
+    private_address(context, path, config, "NIC")
+
+
+def private_address(
+    context: Context, path: Path, config: arm.IPConfiguration | arm.FrontendIPConfiguration, what: str
+) -> None:
+    """Check the subnet and the private address of an IP configuration or a frontend."""
+    if context.subnet(path, config.subnet) and config.subnet is not None:
         name = config.subnet.partition("/")[2]
         if name.lower() in _RESERVED_FOLDED:
-            context.add(path, "subnet", f"no NIC can be in {name}", "another subnet", codes.RESERVED_SUBNET)
+            context.add(path, "subnet", f"no {what} can be in {name}", "another subnet", codes.RESERVED_SUBNET)
     context.address(path, "privateIPAddress", config.privateIPAddress)
     if config.privateIPAddress is not None and config.privateIPAllocationMethod == "Dynamic":
         context.add(
             path, "privateIPAllocationMethod", "a Dynamic address cannot be chosen",
             "Static, or remove privateIPAddress", codes.CONFLICTING_PROPERTIES,
         )  # fmt: skip
-
-
-def _public_ip(context: Context, path: Path, user: str, config: arm.IPConfiguration, users: dict[str, str]) -> None:
-    name = config.publicIPAddress
-    if name is None or not context.reference(
-        path, "publicIPAddress", name, "publicIPAddress", context.scenario.publicIPAddresses, "publicIPAddresses"
-    ):
-        return
-    first = users.setdefault(name, user)
-    if first != user:
-        context.add(
-            path, "publicIPAddress", f"{name} is in use by {first}", "another public IP", codes.PUBLIC_IP_IN_USE
-        )
 
 
 _PROPERTY_OF_CODE = {
@@ -135,8 +128,9 @@ _PROPERTY_OF_CODE = {
 def _addresses(context: Context) -> None:
     for refusal in context.allocation.refusals:
         claim = refusal.claim
-        if claim.kind != "networkInterfaces":
-            continue
-        path = context.config_path(claim.owner, claim.name)
+        if claim.kind == "networkInterfaces":
+            path = context.config_path(claim.owner, claim.name)
+        else:
+            path = ("loadBalancers", claim.owner, "frontendIPConfigurations", claim.name)
         prop = _PROPERTY_OF_CODE.get(refusal.code, "privateIPAddress")
         context.add(path, prop, refusal.what, refusal.instead, refusal.code)

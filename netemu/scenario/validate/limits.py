@@ -27,6 +27,10 @@ APPLICATION_GROUPS_PER_SIDE = 10
 APPLICATION_GROUPS_PER_GROUP = 100
 ROUTE_TABLES = 200
 ROUTES_PER_TABLE = 400
+LOAD_BALANCERS = 1000
+FRONTENDS = {"Standard": 600, "Basic": 200}
+RULES_PER_BALANCER = {"Standard": 1500, "Basic": 250}
+"""Load-balancing, inbound NAT and outbound rules together. (unverified), as the other two"""
 
 
 def check(context: Context) -> None:
@@ -56,6 +60,12 @@ def check(context: Context) -> None:
         )  # fmt: skip
     for name, table in scenario.routeTables.items():
         limit(context, ("routeTables", name), "routes", len(table.routes), ROUTES_PER_TABLE)
+    limit(context, (), "loadBalancers", len(scenario.loadBalancers), LOAD_BALANCERS)
+    for name, balancer in scenario.loadBalancers.items():
+        path, sku = ("loadBalancers", name), balancer.sku or "Standard"
+        limit(context, path, "frontendIPConfigurations", len(balancer.frontendIPConfigurations), FRONTENDS[sku])
+        count = len(balancer.loadBalancingRules) + len(balancer.inboundNatRules) + len(balancer.outboundRules)
+        limit(context, path, "loadBalancingRules", count, RULES_PER_BALANCER[sku], "rules")
     _addresses(context)
 
 

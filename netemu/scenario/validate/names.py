@@ -20,6 +20,13 @@ _DNS_NAME = re.compile(
 _PATTERN = "letters, digits, `.`, `-` and `_`, beginning with a letter or digit and not ending with `.` or `-`"
 
 
+PARTS = (
+    "frontendIPConfigurations", "backendAddressPools", "probes", "loadBalancingRules", "inboundNatRules",
+    "inboundNatPools", "outboundRules",
+)  # fmt: skip
+"""What load balancers are made of."""
+
+
 def check(context: Context) -> None:
     """Check every name that the scenario gives to something."""
     scenario = context.scenario
@@ -40,6 +47,12 @@ def check(context: Context) -> None:
     for name, table in scenario.routeTables.items():
         _names(context, ("routeTables", name, "routes"), table.routes)
     _names(context, ("publicIPAddresses",), scenario.publicIPAddresses)
+    _names(context, ("publicIPPrefixes",), scenario.publicIPPrefixes)
+    _names(context, ("natGateways",), scenario.natGateways)
+    _names(context, ("loadBalancers",), scenario.loadBalancers)
+    for name, balancer in scenario.loadBalancers.items():
+        for kind in PARTS:
+            _names(context, ("loadBalancers", name, kind), getattr(balancer, kind))
     _names(context, ("networkInterfaces",), scenario.networkInterfaces)
     for name, nic in scenario.networkInterfaces.items():
         _names(context, ("networkInterfaces", name, "ipConfigurations"), nic.ipConfigurations or {})

@@ -116,6 +116,11 @@ def _references(context: Context, path: Path, name: str, subnet: arm.Subnet) -> 
         scenario.networkSecurityGroups, "networkSecurityGroups",
     )  # fmt: skip
     context.reference(path, "routeTable", subnet.routeTable, "routeTable", scenario.routeTables, "routeTables")
+    context.reference(path, "natGateway", subnet.natGateway, "natGateway", scenario.natGateways, "natGateways")
+    if name.lower() == GATEWAY_SUBNET.lower() and subnet.natGateway:
+        context.add(
+            path, "natGateway", f"{GATEWAY_SUBNET} cannot have a natGateway", "remove it", codes.RESERVED_SUBNET
+        )
     if name.lower() == GATEWAY_SUBNET.lower() and subnet.networkSecurityGroup:
         context.add(
             path, "networkSecurityGroup", f"{GATEWAY_SUBNET} cannot have a networkSecurityGroup", "remove it",

@@ -38,25 +38,25 @@ def check(context: Context) -> None:
             )  # fmt: skip
 
 
-def public_address(context: Context, path: Path, address: IPv4Address) -> bool:
+def public_address(context: Context, path: Path, address: IPv4Address, within: str = "ipAddress") -> bool:
     """Report an address that nothing on the lab's internet can have; true when something can."""
     private = not_public(address)
     if private is not None:
         context.add(
-            path, "ipAddress", f"{address} is not public ({private})", "one such as 198.51.100.7",
+            path, within, f"{address} is not public ({private})", "one such as 198.51.100.7",
             codes.INVALID_ADDRESS,
         )  # fmt: skip
         return False
     if address in DEFAULT_OUTBOUND_POOL:
         context.add(
-            path, "ipAddress", f"{address} is among the addresses of default outbound access ({DEFAULT_OUTBOUND_POOL})",
+            path, within, f"{address} is among the addresses of default outbound access ({DEFAULT_OUTBOUND_POOL})",
             "one such as 198.51.100.7", codes.ADDRESS_IN_USE,
         )  # fmt: skip
         return False
     owner = context.owners.find(address)
     if owner is not None:
         context.add(
-            path, "ipAddress", f"{address} is in virtualNetworks/{owner[0]} ({owner[1]})", "an address outside of it",
+            path, within, f"{address} is in virtualNetworks/{owner[0]} ({owner[1]})", "an address outside of it",
             codes.ADDRESS_IN_USE,
         )  # fmt: skip
         return False

@@ -61,7 +61,7 @@ expect:
             "lab.yaml:16:12: expect/8: `x` is not an IPv4 address; write one such as 10.0.0.4 (InvalidIPAddress)",
             "lab.yaml:17:21: expect/9: `10.0.0.256` is not an IPv4 address; write one such as 10.0.0.4 (InvalidIPAddress)",
             "lab.yaml:18:21: expect/10: `fd00::1` is an IPv6 address; use IPv4; netemu has no IPv6 (ARP-12) (IPv6NotSupported)",
-            "lab.yaml:19:63: expect/11: no publicIPAddress `pib`; did you mean `pip`? (InvalidResourceReference)",
+            "lab.yaml:19:63: expect/11: no publicIPAddress, publicIPPrefix or natGateway `pib`; did you mean `pip`? (InvalidResourceReference)",
         ],
         id="names that nobody has",
     ),
