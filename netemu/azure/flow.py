@@ -116,7 +116,10 @@ def flow_of(network: Network, expectation: arm.Expectation) -> Flow:
 
 
 def address_of(network: Network, name: str) -> IPv4Address:
-    """The address that a destination's name stands for: VM, NIC, internet host, public IP, or an address itself."""
+    """The address that a destination's name stands for.
+
+    VM, NIC, internet host, public IP, load balancer (`lb`, or `lb/frontend`), or an address itself.
+    """
     if name in network.machines:
         return network.machines[name].nics[0].address
     if name in network.nics:
@@ -125,9 +128,26 @@ def address_of(network: Network, name: str) -> IPv4Address:
         return network.hosts[name].address
     if name in network.publicIPs:
         return network.publicIPs[name].address
+    balancer, _, frontend = name.partition("/")
+    if balancer in network.loadBalancers:
+        frontends = network.loadBalancers[balancer].frontends
+        if frontend in frontends or (not frontend and len(frontends) == 1):
+            return (frontends[frontend] if frontend else next(iter(frontends.values()))).address
+        raise PersonError(f"{name} is no frontend; write one of {', '.join(f'{balancer}/{key}' for key in frontends)}")
     try:
         return IPv4Address(name)
     except ValueError:
         raise PersonError(
-            f"{name} is neither a virtual machine, a NIC, an internet host, a public IP nor an address"
+            f"{name} is neither a virtual machine, a NIC, an internet host, a public IP, a load balancer nor an address"
         ) from None
+
+
+def sources_of(network: Network, name: str) -> frozenset[IPv4Address]:
+    """The addresses that `sourceSeenAs` means: of a public IP, a public IP prefix or a NAT gateway, or itself."""
+    if name in network.publicIPs:
+        return frozenset({network.publicIPs[name].address})
+    if name in network.publicIPPrefixes:
+        return frozenset(network.publicIPPrefixes[name].prefix)
+    if name in network.natGateways:
+        return frozenset(network.natGateways[name].addresses)
+    return frozenset({IPv4Address(name)})

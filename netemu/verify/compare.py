@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 
 from msgspec import Struct
 
+from netemu.azure.flow import sources_of
 from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
 from netemu.azure.verdict import Verdict
@@ -121,10 +121,10 @@ def _expected_details(
     if expectation.via is not None and expectation.via not in (verdict.via, observation.via):
         yield f"expected via {_path(expectation.via)}, it went via {_path(observation.via)}"
     if expectation.sourceSeenAs is not None and expectation.access == "Allow":
-        named = network.publicIPs.get(expectation.sourceSeenAs)
-        source = named.address if named else IPv4Address(expectation.sourceSeenAs)
-        if observation.sourceSeenAs != source:
-            yield f"expected source {source}, the receiver saw {observation.sourceSeenAs}"
+        sources = sources_of(network, expectation.sourceSeenAs)
+        if observation.sourceSeenAs not in sources:
+            wanted = " or ".join(map(str, sorted(sources)))
+            yield f"expected source {wanted}, the receiver saw {observation.sourceSeenAs}"
     wanted_reply = expectation.reply or ("Allow" if expectation.access == "Allow" else None)
     if wanted_reply is not None and observation.delivered:
         came = "Allow" if observation.answered else "Deny"

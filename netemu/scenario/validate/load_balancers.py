@@ -245,7 +245,7 @@ def _nat_rule(context: Context, path: Path, balancer: arm.LoadBalancer, rule: ar
         for_pool if rule.backendAddressPool is not None or written[:1] == ["frontendPortRangeStart"] else for_one[:1]
     )
     excluded = [prop for prop in written if prop in (for_one if needed is for_pool else for_pool)]
-    for prop in needed:
+    for prop in needed if not excluded else ():
         if prop not in written:
             context.add(path, prop, f"{prop} is missing", f"add `{prop}: …`", codes.MISSING_PROPERTY)
     for prop in excluded:
@@ -283,17 +283,14 @@ def _listeners(context: Context, path: Path, balancer: arm.LoadBalancer) -> None
     for listener in sorted(_every_listener(path, balancer), key=lambda each: each.first):
         # Those that reach this far; most take one port and are passed for good.
         near = [other for other in known.get(listener.frontend, ()) if other.last >= listener.first]
-        for other in near:
-            if listener.meets(other):
-                late, early = (
-                    (listener, other) if _order(balancer, listener) > _order(balancer, other) else (other, listener)
-                )
-                context.add(
-                    late.path, late.within,
-                    f"{early.path[-2]}/{early.path[-1]} takes {early.protocol} {_ports(early)} of {early.frontend}"
-                    " already", "another port or frontend", codes.SAME_FRONTEND_PORT,
-                )  # fmt: skip
-                break
+        clash = next((other for other in near if listener.meets(other)), None)
+        if clash is not None:
+            early, late = sorted((clash, listener), key=lambda each: _order(balancer, each))
+            context.add(
+                late.path, late.within,
+                f"{early.path[-2]}/{early.path[-1]} takes {_ports(early)} of {early.frontend} already",
+                "another port or frontend", codes.SAME_FRONTEND_PORT,
+            )  # fmt: skip
         known[listener.frontend] = [*near, listener]
 
 
@@ -304,16 +301,17 @@ def _order(balancer: arm.LoadBalancer, listener: Listener) -> tuple[int, int]:
 
 
 def _ports(listener: Listener) -> str:
-    if (listener.first, listener.last) == (0, 65535):
+    if listener.last - listener.first == 65535:
         return "every port"
-    return f"port {listener.first}" if listener.first == listener.last else f"ports {listener.first}-{listener.last}"
+    ports = f"{listener.first}" if listener.first == listener.last else f"{listener.first}-{listener.last}"
+    return f"{'Tcp and Udp' if listener.protocol == 'All' else listener.protocol} {ports}"
 
 
 def _every_listener(path: Path, balancer: arm.LoadBalancer) -> Iterator[Listener]:
     for key, rule in balancer.loadBalancingRules.items():
         where = (*path, "loadBalancingRules", key)
-        bounds = (0, 65535) if rule.protocol == "All" else (rule.frontendPort, rule.frontendPort)
-        if bounds[1] > 0:
+        bounds = (0, 65535) if (rule.protocol, rule.frontendPort) == ("All", 0) else (rule.frontendPort,) * 2
+        if rule.protocol and bounds[1] > 0:
             yield Listener(rule.frontendIPConfiguration, rule.protocol, *bounds, where, "frontendPort")
     for kind in ("inboundNatRules", "inboundNatPools"):
         ranges: dict[str, arm.InboundNatRule | arm.InboundNatPool] = getattr(balancer, kind)
@@ -323,5 +321,5 @@ def _every_listener(path: Path, balancer: arm.LoadBalancer) -> Iterator[Listener
             if isinstance(nat, arm.InboundNatRule) and nat.frontendPort is not None:
                 first = last = nat.frontendPort
                 within = "frontendPort"
-            if first and last:
+            if nat.protocol and first and last:
                 yield Listener(nat.frontendIPConfiguration, nat.protocol, first, last, (*path, kind, key), within)

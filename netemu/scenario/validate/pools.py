@@ -135,6 +135,8 @@ def _nat_conflicts(context: Context, mentions: list[Mention]) -> None:
     for mention in mentions:
         rule = context.scenario.loadBalancers[mention.balancer].inboundNatRules[mention.target]
         if rule.backendAddressPool is not None:
+            if mention.path[0] == "loadBalancers":
+                continue  # said of the rule
             what = f"{mention.balancer}/{mention.target} is for the pool {rule.backendAddressPool}"
             context.add(mention.path, mention.within, what, "join the pool", codes.NAT_RULE_BACKEND)
             continue
@@ -182,7 +184,7 @@ def _range_size(context: Context, path: Path, written: arm.InboundNatRule | arm.
     first, last = written.frontendPortRangeStart, written.frontendPortRangeEnd
     if first and last and first <= last < first + count - 1:
         context.add(
-            path, "frontendPortRangeEnd", f"{last - first + 1} ports for {count} backends",
+            path, "frontendPortRangeEnd", f"{count} backends, and the range has {last - first + 1}",
             f"{first + count - 1} or more", codes.NAT_RANGE,
         )  # fmt: skip
 

@@ -46,7 +46,7 @@ class Use(Struct, frozen=True):
     @property
     def name(self) -> str:
         """As messages have it."""
-        return f"{self.path[1]}/{self.path[-1]}"
+        return f"{self.path[2]}/{self.path[3]} of {self.path[1]}"
 
     @property
     def is_ha(self) -> bool:
@@ -59,7 +59,9 @@ class Use(Struct, frozen=True):
             return False
         if self.is_ha or other.is_ha:
             return True
-        return self.port == other.port and (self.protocol == other.protocol or "All" in (self.protocol, other.protocol))
+        return self.port == other.port > 0 and (
+            self.protocol == other.protocol or "All" in (self.protocol, other.protocol)
+        )
 
 
 def is_public(balancer: arm.LoadBalancer) -> bool:
@@ -72,6 +74,8 @@ def shared_ports(context: Context, mentions: dict[str, list[Mention]]) -> None:
     uses: defaultdict[Place, list[Use]] = defaultdict(list)
     for name, balancer in context.scenario.loadBalancers.items():
         for key, rule in balancer.loadBalancingRules.items():
+            if not rule.protocol:  # it could not be read
+                continue
             path = ("loadBalancers", name, "loadBalancingRules", key)
             port = rule.frontendPort if rule.backendPort is None else rule.backendPort
             own = Use(path, rule.protocol, port, rule.enableFloatingIP)
@@ -151,7 +155,7 @@ def _one_pool(context: Context, one: Use, other: Use) -> bool:
 
 
 def _port_clash(context: Context, own: Use, clash: Use, whom: str, code: str) -> None:
-    what = f"{clash.protocol} {clash.port}" if clash.port else "every port"
+    what = "every port" if clash.is_ha else f"port {clash.port}"
     within = "protocol" if own.is_ha or clash.is_ha else "backendPort"
     context.add(
         own.path, within, f"{clash.name} sends to {what} of {whom} already",

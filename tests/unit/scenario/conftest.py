@@ -13,7 +13,7 @@ virtualNetworks:
     addressSpace: [10.0.0.0/16]
     subnets:
       web: {addressPrefix: 10.0.1.0/24, networkSecurityGroup: web-nsg}
-      db:  {addressPrefix: 10.0.2.0/24, networkSecurityGroup: db-nsg, routeTable: through-firewall}
+      db:  {addressPrefix: 10.0.2.0/24, networkSecurityGroup: db-nsg, routeTable: through-firewall, natGateway: out}
 
 networkSecurityGroups:
   web-nsg:
@@ -28,8 +28,8 @@ routeTables:
     routes:
       default: {addressPrefix: 0.0.0.0/0, nextHopType: VirtualAppliance, nextHopIpAddress: 10.0.3.4}
 
-publicIPAddresses:
-  web-ip: {sku: Standard}
+publicIPAddresses: {lb-ip: {}, nat-ip: {},
+  web-ip: {sku: Standard}}
 
 virtualMachines:
   web1: {subnet: shop-vnet/web, run: python3 -m http.server 80, publicIPAddress: web-ip}
@@ -38,7 +38,7 @@ virtualMachines:
     networkInterfaces: [db1-nic]
 
 networkInterfaces:
-  db1-nic: {subnet: shop-vnet/db, privateIPAddress: 10.0.2.10}
+  db1-nic: {subnet: shop-vnet/db, privateIPAddress: 10.0.2.10, loadBalancerBackendAddressPools: db-lb/db, loadBalancerInboundNatPools: [db-lb/ssh]}
 
 internet:
   hosts:
@@ -48,6 +48,32 @@ expect:
   - {from: visitor, to: web-ip, protocol: Tcp, port: 80, access: Allow}
   - {from: visitor, to: web-ip, protocol: Tcp, port: 22, access: Deny, rule: DenyAllInBound}
   - {from: web1, to: db1, protocol: Tcp, port: 5432, access: Allow}
+  - {from: visitor, to: web-lb, protocol: Tcp, port: 80, access: Allow, backends: [web1, web2], sourceSeenAs: 198.51.100.7}
+
+publicIPPrefixes: {nat-range: {prefixLength: 30}}
+natGateways: {out: {publicIPAddresses: nat-ip, publicIPPrefixes: [nat-range]}}
+
+loadBalancers:
+  web-lb:
+    sku: Standard
+    frontendIPConfigurations: {public: {publicIPAddress: lb-ip}}
+    backendAddressPools: {web: [web1, web2-nic/ipconfig1]}
+    probes: {http: {protocol: Http, port: 80, requestPath: /, intervalInSeconds: 5, probeThreshold: 1}}
+    loadBalancingRules:
+      http: {frontendIPConfiguration: public, backendAddressPool: web, probe: http, protocol: Tcp,
+             frontendPort: 80, backendPort: 80, loadDistribution: SourceIP, disableOutboundSnat: true}
+    inboundNatRules:
+      ssh: {frontendIPConfiguration: public, protocol: Tcp, frontendPort: 50001, backendPort: 22, backend: web1}
+    outboundRules:
+      out: {frontendIPConfigurations: [public], backendAddressPool: web, protocol: All, allocatedOutboundPorts: 1024}
+  db-lb:
+    frontendIPConfigurations: {internal: {subnet: shop-vnet/db, privateIPAddress: 10.0.2.100}}
+    backendAddressPools: {db: }
+    loadBalancingRules:
+      sql: {frontendIPConfiguration: internal, backendAddressPool: db, protocol: Tcp, frontendPort: 5432}
+    inboundNatPools:
+      ssh: {frontendIPConfiguration: internal, protocol: Tcp, frontendPortRangeStart: 6000, frontendPortRangeEnd: 6009,
+            backendPort: 22}
 """
 
 
