@@ -40,7 +40,7 @@ def _named(context: Context) -> Iterator[Mention]:
     for name, balancer in context.scenario.loadBalancers.items():
         path = ("loadBalancers", name)
         for key, members in balancer.backendAddressPools.items():
-            seen: dict[str, str] = {}
+            seen: dict[tuple[str, str], str] = {}
             for index, text in enumerate(members):
                 within = ("backendAddressPools", key, index)
                 config = backend(context, path, within, text)
@@ -53,7 +53,7 @@ def _named(context: Context) -> Iterator[Mention]:
                     )  # fmt: skip
                     continue
                 seen[config] = text
-                yield Mention(name, key, config, path, within)
+                yield Mention(name, key, *config, path, within)
 
 
 def _nat_backends(context: Context) -> Iterator[Mention]:
@@ -71,29 +71,29 @@ def _nat_backends(context: Context) -> Iterator[Mention]:
                 text = getattr(rule, within)
                 config = backend(context, path, (within,), text) if text else None
                 if config is not None:
-                    yield Mention(name, key, config, path, (within,))
+                    yield Mention(name, key, *config, path, (within,))
 
 
 def _joined(context: Context, prop: str, kind: str) -> Iterator[Mention]:
     """What IP configurations say that they belong to."""
     what = kind.removesuffix("s")
     known = {
-        f"{name}/{key}" for name, each in context.scenario.loadBalancers.items() for key in getattr(each, kind)
-    }  # fmt: skip
+        f"{name}/{key}": (name, key)
+        for name, each in context.scenario.loadBalancers.items()
+        for key in getattr(each, kind)
+    }
     for nic, key, config, path in context.configs():
         for index, text in enumerate(getattr(config, prop)):
-            name, _, target = text.partition("/")
+            name = text.partition("/")[0]
             if context.gap(("loadBalancers",), name) or context.gap(("loadBalancers", name), kind):
                 continue
-            if context.reference(
-                path, (prop, index), text, what, sorted(known) if text not in known else [text], "loadBalancers"
-            ):
-                yield Mention(name, target, f"{nic}/{key}", path, (prop, index))
+            if context.reference(path, (prop, index), text, what, known, "loadBalancers"):
+                yield Mention(*known[text], nic, key, path, (prop, index))
 
 
-def backend(context: Context, path: Path, within: Path, text: str) -> str | None:
-    """`<NIC>/<IP configuration>` that a member's name means; reported when it means nothing."""
-    nic, slash, _ = text.partition("/")
+def backend(context: Context, path: Path, within: Path, text: str) -> tuple[str, str] | None:
+    """NIC and IP configuration that a member's name means; reported when it means nothing."""
+    nic, slash, config = text.partition("/")
     long = context.expanded
     if not slash and silent(read_address, text) is not None:
         context.add(
@@ -102,8 +102,8 @@ def backend(context: Context, path: Path, within: Path, text: str) -> str | None
         )  # fmt: skip
         return None
     if slash:
-        if nic in long.nics and text in {f"{nic}/{key}" for key in long.nics[nic].ipConfigurations or {}}:
-            return text
+        if nic in long.nics and config in (long.nics[nic].ipConfigurations or {}):
+            return nic, config
         known = (
             [f"{nic}/{key}" for key in (long.nics[nic].ipConfigurations or {})] if nic in long.nics else [*long.nics]
         )
@@ -116,7 +116,7 @@ def backend(context: Context, path: Path, within: Path, text: str) -> str | None
         return None
     elif text in long.machine_nics or text in long.nics:
         try:
-            return "/".join(member_of(long, text))
+            return member_of(long, text)
         except (KeyError, IndexError):  # the VM has no NIC, or the NIC no address; that has been said
             return None
     else:
@@ -191,7 +191,7 @@ def _range_size(context: Context, path: Path, written: arm.InboundNatRule | arm.
 
 def _network_of(context: Context, mention: Mention) -> str | None:
     configs = context.expanded.nics[mention.nic].ipConfigurations or {}
-    config = configs.get(mention.config.partition("/")[2])
+    config = configs.get(mention.name)
     return config.subnet.partition("/")[0] if config is not None and config.subnet in context.subnet_paths else None
 
 

@@ -24,15 +24,16 @@ class Mention(Struct, frozen=True):
     balancer: str
     target: str
     """The pool, NAT rule or NAT pool."""
-    config: str
-    """`<NIC>/<IP configuration>`."""
+    nic: str
+    name: str
+    """The IP configuration."""
     path: Path
     within: Path
 
     @property
-    def nic(self) -> str:
-        """Its NIC."""
-        return self.config.partition("/")[0]
+    def config(self) -> str:
+        """`<NIC>/<IP configuration>`."""
+        return f"{self.nic}/{self.name}"
 
 
 class Use(Struct, frozen=True):
@@ -93,27 +94,27 @@ def shared_ports(context: Context, mentions: dict[str, list[Mention]]) -> None:
         for key, spread in balancer.inboundNatPools.items():
             path = ("loadBalancers", name, "inboundNatPools", key)
             uses["spread", name, key].append(Use(path, spread.protocol, spread.backendPort, spread.enableFloatingIP))
-    at: defaultdict[str, dict[Place, None]] = defaultdict(dict)
+    at: defaultdict[tuple[str, str], dict[Place, None]] = defaultdict(dict)
     for kind, members in mentions.items():
         for mention in members:
-            at[mention.config][kind, mention.balancer, mention.target] = None
+            at[mention.nic, mention.name][kind, mention.balancer, mention.target] = None
     _at_each(context, uses, at)
 
 
 def _at_each(
     context: Context,
     uses: dict[Place, list[Use]],
-    at: dict[str, dict[Place, None]],
+    at: dict[tuple[str, str], dict[Place, None]],
 ) -> None:
     """Compare the rules that meet at one IP configuration; those of one type of load balancer only."""
     known: set[tuple[bool, tuple[Place, ...]]] = set()
     counted: dict[str, int] = defaultdict(int)
     told: set[tuple[Path, Path]] = set()
-    for config, places in at.items():
+    for (nic, name), places in at.items():
         for public in (False, True):
             mine = tuple(place for place in places if is_public(context.scenario.loadBalancers[place[1]]) == public)
             every = [use for place in mine for use in uses.get(place, ())]
-            counted[config.partition("/")[0]] += len(every)
+            counted[nic] += len(every)
             if (public, mine) in known:
                 continue
             known.add((public, mine))
@@ -123,7 +124,7 @@ def _at_each(
                 if (own.path, clash.path) in told:
                     continue
                 told.add((own.path, clash.path))
-                _port_clash(context, own, clash, config, codes.SAME_BACKEND_PORT_OF_CONFIG)
+                _port_clash(context, own, clash, f"{nic}/{name}", codes.SAME_BACKEND_PORT_OF_CONFIG)
     for nic, count in counted.items():
         if count > RULES_PER_NIC:
             what = f"NIC {nic} is behind {count} rules"
