@@ -6,6 +6,7 @@ A test says what it needs by @pytest.mark.kernel_feature("ipvs", "netem"), in th
 
 from __future__ import annotations
 
+import collections
 import json
 import platform
 from pathlib import Path
@@ -17,7 +18,9 @@ from netemu.lab.doctor import KERNEL, PRESENT, probe_kernel
 DEBIAN = "debian"
 LEFT = pytest.StashKey[dict[str, list[str]]]()
 """Tests that were left to the other lane, and what each lacks here."""
-COUNTS = pytest.StashKey[dict[str, int]]()
+OUTCOMES = pytest.StashKey[dict[str, str]]()
+"""What became of each test."""
+BETTER_FIRST = ["passed", "skipped", "failed"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT] = {}
-    config.stash[COUNTS] = {}
+    config.stash[OUTCOMES] = {}
 
 
 def present_features() -> set[str]:
@@ -66,17 +69,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
     report = yield
     if report.when == "call" or report.outcome != "passed":
-        counts = item.config.stash[COUNTS]
-        counts[report.outcome] = counts.get(report.outcome, 0) + 1
+        known = item.config.stash[OUTCOMES]
+        known[item.nodeid] = max(known.get(item.nodeid, "passed"), report.outcome, key=BETTER_FIRST.index)
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     file = session.config.getoption("--lane-report")
     if file is not None:
-        config = session.config
-        kernel = platform.release()
-        file.write_text(json.dumps({"kernel": kernel, **config.stash[COUNTS], "left": config.stash[LEFT]}))
+        counts = collections.Counter(session.config.stash[OUTCOMES].values())
+        file.write_text(json.dumps({"kernel": platform.release(), **counts, "left": session.config.stash[LEFT]}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -79,7 +79,7 @@ def main() -> int:
         here = run_here(sys.argv[1:] or ["tests"], Path(directory), children)
         there = run_in_guests(here.left, Path(directory), children) if here.left else []
     print(f"\n{summary(here, there)}")
-    return 0 if all(lane.status == 0 and not lane.skipped for lane in [here, *there]) else 1
+    return 0 if is_good(here, there) else 1
 
 
 def run_here(arguments: list[str], directory: Path, children: Children) -> Lane:
@@ -145,6 +145,16 @@ def read(report: Path) -> Lane:
         return Lane()
 
 
+def is_good(here: Lane, there: list[Lane]) -> bool:
+    """Did every test run, and pass?"""
+    return all(lane.status == 0 and not lane.skipped for lane in [here, *there]) and not missing(here, there)
+
+
+def missing(here: Lane, there: list[Lane]) -> int:
+    """How many tests were left to guests and have no result."""
+    return len(here.left) - sum(lane.passed + lane.failed + lane.skipped for lane in there)
+
+
 def summary(here: Lane, there: list[Lane]) -> str:
     """What ran where."""
     lanes = [here, *there]
@@ -155,9 +165,8 @@ def summary(here: Lane, there: list[Lane]) -> str:
     for word in ("failed", "skipped"):
         count = sum(getattr(lane, word) for lane in lanes)
         said.append(f"{count or 'none'} {word}")
-    missing = len(here.left) - sum(lane.passed + lane.failed + lane.skipped for lane in there)
-    if missing > 0:
-        said.append(f"{missing} did not run")
+    if lost := missing(here, there):
+        said.append(f"{lost} did not run")
     return ", ".join(said)
 
 

@@ -46,14 +46,13 @@ def boot_command(
     from netemu.lab.interrupts import Interrupts
 
     on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()
-    window = os.get_terminal_size() if on_terminal else None
     task = Task(
         argv=(command[1:] if command[:1] == ("--",) else command) or (os.environ.get("SHELL") or "/bin/sh",),
         directory=Path.cwd(),
         environment=_environment(),
         before=("netemu", "up", os.path.abspath(scenario)) if scenario is not None else (),
         writable=tuple(Path(directory).resolve() for directory in writable),
-        window=(window.lines or 24, window.columns or 80) if window is not None else None,
+        on_terminal=on_terminal,
     )
     kernel = find_kernel(Path(image) if image is not None else None)
     with Interrupts() as interrupts:

@@ -32,6 +32,8 @@ def doctor_command(form: str) -> None:
                 style = "red" if finding.need == "needed" and finding.state == "missing" else "yellow"
                 click.echo(f"\n{click.style(f'{finding.name} ({finding.state})', fg=style, bold=True)}: {finding.cost}")
                 click.echo(f"  to get it: {finding.remedy}")
+        if any(finding.kind == "kernel" and finding.state == "missing" for finding in findings):
+            click.echo("\na kernel that has everything, without root: netemu boot (in a clone: make vm)")
         if not all_needed_are_present(findings):
             click.echo("\nlabs cannot be brought up on this machine yet")
         elif any(finding.need == "needed" and finding.state == "unknown" for finding in findings):

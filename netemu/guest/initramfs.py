@@ -31,8 +31,8 @@ class Task(Struct, frozen=True):
     """A command that must succeed before; its failure is the guest's."""
     writable: tuple[Path, ...] = ()
     """Directories whose contents are this machine's own in the guest, too."""
-    window: tuple[int, int] | None = None
-    """Lines and columns, for a task on a terminal."""
+    on_terminal: bool = False
+    """Whether it has our terminal, or else our standard input and output."""
 
 
 class Entry(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Entry(Struct, frozen=True):
 
 def initramfs(kernel: Kernel, task: Task) -> bytes:
     """The archive for a task."""
-    shared = "".join(f"writable{number} {directory}\n" for number, directory in enumerate(task.writable))
+    shares = "".join(f"share writable{n} {shlex.quote(str(path))}\n" for n, path in enumerate(task.writable))
     busybox = Path(require_tool("busybox", "busybox-static", "the guest starts with it")).read_bytes()
     if b"/ld-linux" in busybox[:4096]:
         raise SystemRefusal("busybox is not static; `apt-get install busybox-static`")
@@ -57,7 +57,7 @@ def initramfs(kernel: Kernel, task: Task) -> bytes:
         Entry("init", stat.S_IFREG | 0o755, (HERE / "init").read_bytes()),
         Entry("settle", stat.S_IFREG | 0o644, (HERE / "settle").read_bytes()),
         Entry("command", stat.S_IFREG | 0o644, command(task).encode(errors="surrogateescape")),
-        Entry("shared", stat.S_IFREG | 0o644, shared.encode(errors="surrogateescape")),
+        Entry("shares", stat.S_IFREG | 0o644, shares.encode(errors="surrogateescape")),
         Entry("modules-of-the-kernel", stat.S_IFREG | 0o644, f"{kernel.modules}\n".encode()),
     ]
     for number, (name, content) in enumerate(load_order(kernel)):
@@ -68,8 +68,6 @@ def initramfs(kernel: Kernel, task: Task) -> bytes:
 def command(task: Task) -> str:
     """The script that does a task."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(task.environment.items())]
-    if task.window is not None:
-        lines.append("stty rows {} cols {}".format(*task.window))
     lines.append(f"cd {shlex.quote(str(task.directory))} || exit")
     if task.before:
         lines.append(f"{shlex.join(task.before)} || exit")

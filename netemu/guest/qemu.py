@@ -40,7 +40,9 @@ class Wires(Struct, frozen=True):
     input: int | None = None
     """... for what it is told; or neither, and instead:"""
     terminal: int | None = None
-    """A socket for both, a terminal in the guest."""
+    """A socket for both, a terminal in the guest, and ..."""
+    window: int | None = None
+    """... one for its size: lines and columns, whenever they change."""
 
     def all(self) -> tuple[int, ...]:
         """Those that are there."""
@@ -57,7 +59,7 @@ def arguments(program: str, accelerator: str, size: Size, wires: Wires, writable
         "-chardev", f"socket,id=console,fd={wires.console}", "-serial", "chardev:console",
         "-device", "virtio-serial-pci",
     ]  # fmt: skip
-    for name in ("state", "output", "input", "terminal"):
+    for name in ("state", "output", "input", "terminal", "window"):
         descriptor = getattr(wires, name)
         if descriptor is not None:
             kind = "virtconsole" if name == "terminal" else "virtserialport"

@@ -16,7 +16,8 @@ CHUNK = 1 << 16
 class Relay:
     """What moves them, step by step: `register` what can go on, wait, `pass_on` what went on.
 
-    Of the sockets, `output` and `input`, or `terminal` for both, belong to the command; the others are only read.
+    Of the sockets, `output` and `input`, or `terminal` for both and `window` for its size, belong to the command; the
+    others are only read.
     """
 
     def __init__(self, sockets: dict[str, socket.socket], source: int | None, sink: int) -> None:
@@ -29,6 +30,8 @@ class Relay:
         """Read from our source, and not yet taken by the guest."""
         self._before: list[Any] | None = None
         """Settings of our terminal, once it passes everything on."""
+        self._window: os.terminal_size | None = None
+        """The size of our terminal that the guest knows."""
         self._begun = False
 
     def __enter__(self) -> Relay:
@@ -56,6 +59,7 @@ class Relay:
 
     def register(self, selector: selectors.BaseSelector) -> None:
         """Watch what can go on now, each by its name; `source` is ours."""
+        self._follow_window()
         for key in list(selector.get_map().values()):
             selector.unregister(key.fileobj)
         for name, ours in self._sockets.items():
@@ -77,13 +81,14 @@ class Relay:
             self._write(data)
         return data
 
-    def finish(self) -> None:
-        """The guest has ended: what it said last."""
-        while self.is_open(self._output):
-            data = self._receive(self._output)
-            if not data:
-                return
-            self._write(data)
+    def _follow_window(self) -> None:
+        """Tell the guest when our terminal has another size than it knows of."""
+        if self._before is not None and self._source is not None and self.is_open("window"):
+            window = os.get_terminal_size(self._source)
+            if window != self._window:
+                self._window = window
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                    self._sockets["window"].send(f"{window.lines or 24} {window.columns or 80}\n".encode())
 
     def _read_source(self) -> None:
         assert self._source is not None
