@@ -38,13 +38,13 @@ def choose(kernel: Kernel, interrupts: Interrupts) -> str:
     return answer
 
 
-def works(kernel: Kernel, interrupts: Interrupts, patience: float = PATIENCE) -> bool:
+def works(kernel: Kernel, interrupts: Interrupts) -> bool:
     """Does a guest boot with KVM, and soon?"""
     nothing = Task(("true",), Path("/"), {"PATH": "/usr/bin:/bin"})
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
         with Guest(kernel, KVM, nothing, Size(processors=1)) as guest:
-            return guest.live(Limits(patience, patience), None, sink, interrupts) == 0
+            return guest.live(Limits(PATIENCE, PATIENCE), None, sink, interrupts) == 0
     except GuestFailure:
         return False
     finally:
