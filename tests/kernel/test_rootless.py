@@ -21,28 +21,7 @@ from netemu.lab.holder import HOLD
 
 USER, OTHER = 61234, 61235
 RUNTIME = f"/run/user/{USER}"
-REACHABLE = """
-import os, stat, sys
-from netemu.linux import namespaces as ns
-# Let everybody come to some paths, in this host: a directory in between that is closed to others shows the way only.
-while True:
-    closed = {}
-    for path in map(os.path.realpath, sys.argv[1:]):
-        parts = path.split('/')[1:]
-        for depth in range(1, len(parts)):
-            above = '/' + '/'.join(parts[:depth])
-            if not os.stat(above).st_mode & stat.S_IXOTH:
-                closed.setdefault(above, set()).add(parts[depth])
-                break
-    if not closed:
-        break
-    for directory, entries in closed.items():
-        behind = os.open(directory, os.O_PATH)
-        ns.mount('way', directory, 'tmpfs', 0, 'mode=0755')
-        for entry in entries:
-            os.mkdir(f'{directory}/{entry}')
-            ns.mount(f'/proc/self/fd/{behind}/{entry}', f'{directory}/{entry}', None, ns.MS_BIND | ns.MS_REC)
-"""
+REACHABLE = str(Path(__file__).parent / "life" / "reachable.py")
 PRELUDE = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -136,7 +115,7 @@ def host() -> Iterator[Host]:
         machine = Host(Path(directory))
         paths = {sys.executable, os.path.realpath(sys.executable), sys.prefix, sys.base_prefix, str(ROOT), directory}
         try:
-            machine.ok(sys.executable, "-c", REACHABLE, *sorted(paths))
+            machine.ok(sys.executable, REACHABLE, *sorted(paths))
             machine.ok("mkdir", "-p", RUNTIME)
             machine.ok("chown", f"{USER}:{USER}", RUNTIME)
             machine.ok("chmod", "0700", RUNTIME)
