@@ -19,16 +19,20 @@ def explain_command(
 ) -> None:
     r"""Say in plain sentences why a flow works or not, what stops it first, and what would change that.
 
-    Exits with 1 when it does not work.
+    In a lab that is up a packet is sent as well: the explanation then has the counters that it moved, and whether a
+    program listens where it arrives. Exits with 1 when the flow does not work.
 
     \b
-    Example:  netemu explain web1 --to db1 --port 5432 --file scenarios/three-tier.yaml
+    Example:  sudo netemu explain web1 --to db1 --port 5432
+              netemu explain web1 --to db1 --port 5432 --file scenarios/three-tier.yaml
     """
     from netemu.azure.verdict import Engine
     from netemu.cli.output import emit
     from netemu.explain import explain
     from netemu.explain.data import as_data
+    from netemu.explain.seen import seen
     from netemu.explain.text import lines
+    from netemu.lab.explain import explain_in_lab
     from netemu.lab.rootless import step_inside
     from netemu.lab.watch import watched as look_at
     from netemu.watcher import question
@@ -41,11 +45,17 @@ def explain_command(
     asked = question.outbound(Engine(watched.network), source, to, question.Ports(protocol, port))
     assert asked.flow is not None
     service = f"{asked.flow.protocol}/{port}" if port is not None else asked.flow.protocol
-    explanation = explain(watched.network, asked.flow, f"{source} → {to} {service}")
+    title = f"{source} → {to} {service}"
+    found = trial = None
+    if watched.folder is None:
+        explanation = explain(watched.network, asked.flow, title)
+    else:
+        explanation, trial = explain_in_lab(watched.folder.name, asked.flow, title)
+        found = seen(explanation, trial)
     if form == "table":
-        for line in lines(explanation):
+        for line in lines(explanation, found):
             click.echo(line)
     else:
-        emit(as_data(explanation), form)
-    if not explanation.works:
+        emit(as_data(explanation, found, trial), form)
+    if not (explanation.works if found is None else found.works):
         raise click.exceptions.Exit(1)

@@ -7,11 +7,13 @@ from typing import Any
 from netemu.azure.flow import protocol_name, protocol_number
 from netemu.explain.edits import as_tree
 from netemu.explain.explanation import Explanation, Note, Obstacle, Remedy
-from netemu.verify.report import verdict_data
+from netemu.explain.seen import Seen
+from netemu.verify.report import packet_data, verdict_data
+from netemu.verify.trial import Trial
 
 
-def as_data(explanation: Explanation) -> dict[str, Any]:
-    """Everything, in plain types."""
+def as_data(explanation: Explanation, seen: Seen | None = None, trial: Trial | None = None) -> dict[str, Any]:
+    """Everything, in plain types; with what a packet did in a running lab, if it was tried."""
     flow = explanation.flow
     return {
         "flow": explanation.title,
@@ -19,11 +21,33 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
         "to": str(flow.destinationAddress),
         "protocol": protocol_name(protocol_number(flow.protocol)),
         "port": flow.destinationPort or None,
-        "works": explanation.works,
+        "works": explanation.works if seen is None else seen.works,
         "obstacles": [_obstacle(obstacle) for obstacle in explanation.obstacles],
         "worksThen": explanation.works_then,
         "notes": [_note(note) for note in explanation.notes],
         "verdict": verdict_data(explanation.verdict),
+        **({"seen": _seen(seen, trial)} if seen is not None and trial is not None else {}),
+    }
+
+
+def _seen(seen: Seen, trial: Trial) -> dict[str, Any]:
+    return {
+        "packet": packet_data(trial.observation, trial.decided),
+        "counted": trial.counted,
+        "listened": trial.listened,
+        "listening": [
+            {
+                "protocol": each.protocol.capitalize(),
+                "address": str(each.address or "0.0.0.0"),  # noqa: S104 -- as programs say it
+                "port": each.port,
+                "program": each.program,
+            }
+            for each in trial.waiting
+        ],
+        "evidence": list(seen.evidence),
+        "trouble": seen.trouble,
+        "remedy": seen.remedy,
+        "parted": list(seen.parted),
     }
 
 

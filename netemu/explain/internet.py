@@ -15,6 +15,11 @@ from netemu.explain.case import Case
 from netemu.explain.edits import GONE, Edit
 from netemu.explain.explanation import Obstacle, Remedy
 
+MASQUERADE = (
+    "`nft 'add table ip nat; add chain ip nat out {{ type nat hook postrouting priority 100; }};"
+    " add rule ip nat out oifname {interface} masquerade'`"
+)
+
 
 def untranslated(case: Case) -> Obstacle:
     """Nothing gives the packet a public source."""
@@ -31,8 +36,8 @@ def untranslated(case: Case) -> Obstacle:
             " own, so nothing translates it (NVA-4)"
         )
         hints = (
-            f"an appliance must put its own address on what it forwards to the internet, for example with"
-            f" `nft add rule ip nat postrouting oifname eth{nic.index} masquerade` inside `{nic.machine}`",
+            f"an appliance must put its own address on what it forwards to the internet: inside `{nic.machine}`, for"
+            f" example, {MASQUERADE.format(interface=f'eth{nic.index}')}",
         )
     elif config.defaultOutbound is not None:
         name = protocol_name(case.packet.protocol)

@@ -7,13 +7,16 @@ from typing import Any
 
 from netemu.explain.edits import as_tree
 from netemu.explain.explanation import Explanation, Obstacle, Remedy
+from netemu.explain.seen import Seen
 
 SUBJECT = {"request": "The packet", "reply": "The packet arrives, but the answer"}
 
 
-def lines(explanation: Explanation, evidence: Sequence[str] = ()) -> Iterator[str]:
-    """The whole explanation; `evidence` is what was seen in a running lab."""
-    yield f"{explanation.title} {'works' if explanation.works else 'does not work'}."
+def lines(explanation: Explanation, seen: Seen | None = None) -> Iterator[str]:
+    """The whole explanation; `seen` is what a packet did in a running lab."""
+    works = explanation.works if seen is None else seen.works
+    evidence = seen.evidence if seen is not None else ()
+    yield f"{explanation.title} {'works' if works else 'does not work'}."
     if explanation.works:
         yield ""
         yield _success(explanation)
@@ -24,6 +27,8 @@ def lines(explanation: Explanation, evidence: Sequence[str] = ()) -> Iterator[st
     if explanation.obstacles and explanation.works_then:
         yield ""
         yield "Then it works."
+    if seen is not None:
+        yield from _seen(seen)
     for note in explanation.notes:
         yield ""
         yield f"Note: {note.text}."
@@ -31,15 +36,27 @@ def lines(explanation: Explanation, evidence: Sequence[str] = ()) -> Iterator[st
             yield from _remedy(remedy, "what would change that")
 
 
+def _seen(seen: Seen) -> Iterator[str]:
+    if seen.trouble is not None:
+        yield ""
+        yield seen.trouble
+        if seen.remedy is not None:
+            yield f"  what would change that: {seen.remedy}"
+    if seen.parted:
+        yield ""
+        yield "The packet did something else than Azure's rules say:"
+        yield from (f"  {text}" for text in seen.parted)
+
+
 def _success(explanation: Explanation) -> str:
     verdict = explanation.verdict
     if verdict.stage == "platform":
-        return "The platform takes the packet, and answers."
+        return "The platform takes it, and answers."
+    if verdict.stage == "local":
+        return f"It never leaves {verdict.receiver}."
     way = f" through {', '.join(verdict.via)}" if verdict.via else ""
-    rule = f"rule `{verdict.rule}` of `{verdict.networkSecurityGroup}` is the last that is asked, and lets it pass"
-    return (
-        f"The packet reaches {verdict.receiver}{way}, and the answer comes back{f'; {rule}' if verdict.rule else ''}."
-    )
+    rule = f"; rule `{verdict.rule}` of `{verdict.networkSecurityGroup}` is the last that is asked, and lets it pass"
+    return f"The network carries it to {verdict.receiver}{way}, and the answer back{rule if verdict.rule else ''}."
 
 
 def _obstacle(obstacle: Obstacle, evidence: Sequence[str], *, first: bool) -> Iterator[str]:

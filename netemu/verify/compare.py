@@ -63,10 +63,15 @@ def disagreements(
     """Where expectation, verdict and packet part, in words."""
     if expectation.access != verdict.access:
         yield f"expected {expectation.access}, but Azure's rules say {verdict.access}{_why(verdict)}"
+    yield from against_rules(verdict, observation)
+    yield from _expected_details(network, expectation, verdict, observation)
+
+
+def against_rules(verdict: Verdict, observation: Observation) -> Iterator[str]:
+    """Where verdict and packet part, the rule that dropped it included."""
     yield from parted(verdict, observation)
     if verdict.access == "Deny" and not observation.delivered and observation.error is None:
         yield from _drop(verdict, observation)
-    yield from _expected_details(network, expectation, verdict, observation)
 
 
 def parted(verdict: Verdict, observation: Observation) -> Iterator[str]:

@@ -108,6 +108,16 @@ class Counting:
         for counters in self._nodes.values():
             counters.close()
 
+    def total(self, decision: Decision) -> int:
+        """Packets that a rule had counted since it was loaded, when the counters were read last."""
+        same = (decision.node, decision.stage, decision.dropped, decision.networkSecurityGroup, decision.rule)
+        found = 0
+        for rule, number in zip(self._rules[decision.node], self._last[decision.node], strict=True):
+            d = _decision(decision.node, rule.chain, rule.comment, number, rule.drops)
+            if (d.node, d.stage, d.dropped, d.networkSecurityGroup, d.rule) == same:
+                found += number
+        return found
+
     def moved(self) -> list[Decision]:
         """The rules that have counted packets since the last reading; nothing where the ruleset has changed."""
         found = []

@@ -42,6 +42,8 @@ class Seen(Struct, frozen=True, gc=False):
     destination: int
     sourcePort: int
     destinationPort: int
+    resets: bool = False
+    """A system says that nobody listens (TCP)."""
 
 
 def frame(packet: Packet, token: int, identity: int, *, answers: bool, valid: bool) -> bytes:
@@ -98,7 +100,8 @@ def dissect(data: bytes) -> Seen | None:
         answers = bool(data[start + 13] & 0x10)
         sequence, acknowledged = _two(data, start + 4)
         token = (acknowledged - 1) & 0xFFFFFFFF if answers else sequence
-        return Seen(token & INDEX_MASK, answers, data[8], source, destination, *_ports(data, start))
+        near, far = _ports(data, start)
+        return Seen(token & INDEX_MASK, answers, data[8], source, destination, near, far, bool(data[start + 13] & 4))
     magic, token = _two(data, start + 8)
     ports = _ports(data, start) if protocol == UDP else (0, 0)
     # A guest that answers an echo by itself sends back what it was sent.

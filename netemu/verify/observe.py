@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct, field, structs
 
@@ -48,6 +49,9 @@ class Hop(Struct, frozen=True):
     time: int
 
 
+OwnAnswer = Literal["accepted", "refused"]
+
+
 class Observation(Struct, frozen=True):
     """What became of a first packet."""
 
@@ -66,6 +70,8 @@ class Observation(Struct, frozen=True):
     answer_decisions: tuple[Decision, ...] = ()
     error: str | None = None
     """Why the sender could not even send it."""
+    own_answer: OwnAnswer | None = None
+    """What the receiver's own system or a program there answered, if any did; not known of UDP."""
 
 
 class Ask(Struct, frozen=True):
@@ -98,6 +104,9 @@ class _Probe(Struct, eq=False):
     hops: list[Hop] = field(default_factory=list)
     answers: list[Hop] = field(default_factory=list)
     arrival: Hop | None = None
+    own_answer: OwnAnswer | None = None
+    crafted: bool = False
+    """The answer is ours."""
     error: str | None = None
 
 
@@ -135,6 +144,10 @@ class Observer:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def total(self, decision: Decision) -> int:
+        """Packets that the rule of a decision has counted in all."""
+        return self._counting.total(decision)
 
     def close(self) -> None:
         """Close it."""
@@ -221,6 +234,7 @@ class Observer:
         assert arrival is not None
         if any(hop.outgoing and hop.node == arrival.node for hop in probe.answers):
             return
+        probe.crafted = True
         seen = arrival.seen
         back = Packet(
             int(seen.destination), int(seen.source), probe.packet.protocol, seen.destinationPort, seen.sourcePort
@@ -243,6 +257,8 @@ class Observer:
             probe = probes.get(seen.index) if seen is not None else None
             if seen is not None and probe is not None:
                 (probe.answers if seen.answers else probe.hops).append(_hop(sighting, seen))
+                if seen.answers and sighting.outgoing and probe.own_answer is None:
+                    probe.own_answer = "refused" if seen.resets else "accepted"
 
     def _await(self, probes: Mapping[int, _Probe], wanted: Iterable[_Probe], done: Callable[[_Probe], bool]) -> None:
         """User space or a queue may lie on the way of what ought to come; what never comes is waited for once."""
@@ -286,6 +302,7 @@ class Observer:
             decisions=(),
             hops=hops,
             answered=self._is_answered(probe),
+            own_answer=None if probe.crafted else probe.own_answer,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from netemu.azure.verdict import Verdict
 from netemu.verify.compare import Result
 from netemu.verify.evidence import Decision
+from netemu.verify.observe import Observation
 
 
 def as_data(lab: str, results: Sequence[Result], unproved: int = 0) -> dict[str, Any]:
@@ -36,28 +37,33 @@ def _result(result: Result) -> dict[str, Any]:
         "disagreements": list(result.disagreements),
         "expected": written,
         "verdict": verdict_data(result.verdict),
-        "packet": {
-            "access": "Allow" if observation.delivered else "Deny",
-            "droppedBy": decision_data(decided) if decided is not None and not observation.delivered else None,
-            "receiver": observation.receiver,
-            "via": list(observation.via),
-            "sourceSeenAs": _plain(observation.sourceSeenAs),
-            "destinationSeenAs": _plain(observation.destinationSeenAs),
-            "answered": observation.answered,
-            "counted": [decision_data(decision) for decision in observation.decisions],
-            "answerCounted": [decision_data(decision) for decision in observation.answer_decisions],
-            "hops": [
-                {
-                    "node": hop.node,
-                    "interface": hop.interface,
-                    "direction": "out" if hop.outgoing else "in",
-                    "source": str(hop.seen.source),
-                    "destination": str(hop.seen.destination),
-                }
-                for hop in observation.hops
-            ],
-            "error": observation.error,
-        },
+        "packet": packet_data(observation, decided),
+    }
+
+
+def packet_data(observation: Observation, decided: Decision | None) -> dict[str, Any]:
+    """What became of a packet, in plain types."""
+    return {
+        "access": "Allow" if observation.delivered else "Deny",
+        "droppedBy": decision_data(decided) if decided is not None and not observation.delivered else None,
+        "receiver": observation.receiver,
+        "via": list(observation.via),
+        "sourceSeenAs": _plain(observation.sourceSeenAs),
+        "destinationSeenAs": _plain(observation.destinationSeenAs),
+        "answered": observation.answered,
+        "counted": [decision_data(decision) for decision in observation.decisions],
+        "answerCounted": [decision_data(decision) for decision in observation.answer_decisions],
+        "hops": [
+            {
+                "node": hop.node,
+                "interface": hop.interface,
+                "direction": "out" if hop.outgoing else "in",
+                "source": str(hop.seen.source),
+                "destination": str(hop.seen.destination),
+            }
+            for hop in observation.hops
+        ],
+        "error": observation.error,
     }
 
 

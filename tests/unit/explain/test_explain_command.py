@@ -44,7 +44,7 @@ def test_what_works_is_told_with_the_rule_that_lets_it_pass() -> None:
     assert result.exit_code == 0
     assert result.output == (
         "app1 → db1 Tcp/5432 works.\n\n"
-        "The packet reaches db1, and the answer comes back; rule `allow-app` of `db-nsg` is the last that is asked, and"
+        "The network carries it to db1, and the answer back; rule `allow-app` of `db-nsg` is the last that is asked, and"
         " lets it pass.\n"
     )
 

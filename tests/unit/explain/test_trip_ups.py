@@ -388,7 +388,7 @@ def test_an_appliance_that_does_not_translate_reaches_nobody_on_the_internet():
         "`fw` sends it with the source 10.0.1.4, which is not its own, so nothing translates it (NVA-4)"
         in found.obstacles[0].what
     )
-    assert "masquerade` inside `fw`" in found.obstacles[0].hints[0]
+    assert "inside `fw`, for example, `nft 'add table" in found.obstacles[0].hints[0]
 
 
 def test_a_private_address_is_not_reached_from_the_internet():
