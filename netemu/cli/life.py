@@ -14,7 +14,11 @@ from netemu.cli.options import complete_labs, output_option, scenario_argument
 @click.command("up")
 @click.argument("file", type=click.Path(), metavar="FILE", required=False)
 @click.option("--plan-file", type=click.Path(), metavar="PLAN", help="Carry out exactly this plan, or nothing.")
-def up_command(file: str | None, plan_file: str | None) -> None:
+@click.option(
+    "--engine", type=click.Choice(["auto", "ipvs", "nftables"]),
+    help="What spreads flows over the backends of load balancers; else what the scenario says.",
+)
+def up_command(file: str | None, plan_file: str | None, engine: str | None) -> None:
     r"""Bring up the network that FILE describes.
 
     When it is up already, only what differs is changed: `netemu plan` shows it beforehand. If a new lab cannot be
@@ -25,6 +29,10 @@ def up_command(file: str | None, plan_file: str | None) -> None:
     """
     if (file is None) == (plan_file is None):
         raise click.UsageError("give a scenario FILE, or a plan with --plan-file.")
+    if engine is not None and plan_file is not None:
+        raise click.UsageError("a plan has its engine; say --engine with a scenario FILE.")
+
+    from msgspec.structs import replace
 
     from netemu.cli.output import Progress
     from netemu.lab.rootless import become_root_of_a_new_lab
@@ -32,6 +40,7 @@ def up_command(file: str | None, plan_file: str | None) -> None:
     from netemu.lab.up import up
 
     order = read_once(Path(file)) if file is not None else planned(Path(plan_file or ""))
+    order = replace(order, engine=engine)
     scenario = order.scenario
     become_root_of_a_new_lab(scenario.name)
     progress = Progress(f"building {scenario.name}")
@@ -53,6 +62,8 @@ def up_command(file: str | None, plan_file: str | None) -> None:
         f"{scenario.name} is up: {_count(network.machines, 'virtual machine')} in "
         f"{_count(network.virtualNetworks, 'virtual network')}, {_count(network.hosts, 'internet host')}"
     )
+    if network.loadBalancers:
+        click.echo(f"load balancers spread flows by {outcome.engine}")
     click.echo("next: netemu status, netemu verify, netemu exec VM -- COMMAND, netemu down")
 
 

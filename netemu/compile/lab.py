@@ -12,13 +12,22 @@ from netemu.compile.platform import compile_platform
 from netemu.linux.state import Lab, Namespace, Veth
 
 
-def compile_lab(network: Network, folder: str, numbers: Numbering | None = None) -> Lab:
-    """Compile a resolved network; daemons will find their files in `folder`. Equal networks give equal states."""
+def compile_lab(network: Network, folder: str, numbers: Numbering | None = None, engine: str = "nftables") -> Lab:
+    """Compile a resolved network; daemons will find their files in `folder`. Equal networks give equal states.
+
+    `engine` is what spreads flows, `ipvs` or `nftables`.
+    """
     numbers = numbers if numbers is not None else number(network)
     fabric, veths = compile_fabric(network, numbers)
     edge, uplink = compile_edge(network, numbers)
     internet, host_links = compile_internet(network, numbers)
     machines, nics = compile_machines(network, numbers)
-    namespaces: list[Namespace] = [fabric, edge, *internet, *compile_platform(network, folder), *machines]
+    namespaces: list[Namespace] = [
+        fabric,
+        edge,
+        *internet,
+        *compile_platform(network, folder, numbers, engine),
+        *machines,
+    ]
     every: list[Veth] = [*veths, *uplink, *host_links, *nics]
     return Lab(name=network.name, namespaces={n.name: n for n in namespaces}, veths=every)

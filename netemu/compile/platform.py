@@ -7,8 +7,10 @@ may have equal addresses.
 from __future__ import annotations
 
 from netemu.azure.network import PLATFORM_ADDRESS, Network
+from netemu.compile.director import direct
+from netemu.compile.directors import directors
 from netemu.compile.fabric import ROUTER_SYSCTLS, TABLE
-from netemu.compile.numbering import LINK_MAC, NEXT_HOP, platform_namespace
+from netemu.compile.numbering import LINK_MAC, NEXT_HOP, Numbering, platform_namespace
 from netemu.compile.routes import by_link
 from netemu.linux.state import Address, Namespace, Neighbour, Program
 
@@ -17,9 +19,19 @@ TTL = 10
 """Seconds; what registered names have on Azure (DNS-17)."""
 
 
-def compile_platform(network: Network, folder: str) -> list[Namespace]:
-    """One namespace for each virtual network; their daemons' files lie in `folder`."""
-    return [_platform(network, name, folder) for name in network.virtualNetworks]
+def compile_platform(network: Network, folder: str, numbers: Numbering, engine: str) -> list[Namespace]:
+    """One namespace for each virtual network; their daemons' files lie in `folder`.
+
+    Where the network has load balancers it is their director, too.
+    """
+    busy = directors(network)
+    result = []
+    for name in network.virtualNetworks:
+        namespace = _platform(network, name, folder)
+        if name in busy:
+            direct(namespace, network, busy[name], numbers, engine)
+        result.append(namespace)
+    return result
 
 
 def _platform(network: Network, virtual_network: str, folder: str) -> Namespace:

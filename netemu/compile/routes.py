@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from netemu.azure.network import PLATFORM_ADDRESS, RESERVED_RANGES, Network, Nic
+from netemu.compile.directors import HOP, REQUESTS, Director, directors
 from netemu.compile.numbering import NEXT_HOP, NO_ADDRESS, NO_ROUTE, TABLE_BASE, Numbering
 from netemu.linux.state import Route
 
@@ -64,27 +65,56 @@ def _reachable(network: Network, virtual_network: str) -> Iterator[tuple[Nic, IP
                 yield nic, config.address
 
 
+def _frontends(
+    network: Network, busy: dict[str, Director], virtual_network: str
+) -> Iterator[tuple[str, IPv4Address, str]]:
+    """The internal frontends that a network reaches: whose, the address, the path.
+
+    A Basic one not from another region (PEER-17).
+    """
+    here = network.virtualNetworks[virtual_network].location
+    for name in (virtual_network, *carried_peers(network, virtual_network)):
+        near = network.virtualNetworks[name].location == here
+        for frontend in busy[name].frontends if name in busy else ():
+            if not frontend.is_public and (near or frontend.sku == "Standard"):
+                yield name, frontend.address, frontend.path
+
+
 def compile_tables(network: Network, numbers: Numbering) -> list[Route]:
-    """The routes of every table."""
+    """The routes of every table that subnets have."""
     reachable = {name: list(_reachable(network, name)) for name in network.virtualNetworks}
+    busy = directors(network)
     routes: list[Route] = []
     for owner, number in numbers.table.items():
         virtual_network, _, written = owner.partition("/")
+        if not virtual_network:  # a single NIC's
+            continue
         route_table = written or None
         policy = _policy(network, virtual_network, route_table)
-        owners = {address: nic for nic, address in reachable[virtual_network]}
         table = TABLE_BASE + number
+        places = {
+            address: (nic.subnet.virtualNetwork, numbers.port_index[numbers.port[nic.name]])
+            for nic, address in reachable[virtual_network]
+        }
+        hops = {address: (index, int(address)) for address, (_, index) in places.items()}
+        balanced = set()
+        for name, address, path in _frontends(network, busy, virtual_network):
+            balanced.add(address)
+            places[address] = name, numbers.port_index[numbers.director_link[f"{REQUESTS}/{name}"]]
+            if path in busy[name].hops:
+                hops[address] = numbers.port_index[numbers.director_link[f"{HOP}/{path}"]], NEXT_HOP
         content: dict[tuple[int, int], Route] = {}
         for prefix, (target, hop) in policy.items():
             key = int(prefix.network_address), prefix.prefixlen
-            content[key] = _covering(numbers, virtual_network, owners, table, prefix, target, hop)
+            content[key] = _covering(numbers, virtual_network, hops, table, prefix, target, hop)
         longest_first = sorted(policy, key=lambda prefix: -prefix.prefixlen)
         targets = [(int(p.network_address), int(p.netmask), policy[p][0]) for p in longest_first]
-        for address, nic in owners.items():
+        for address, (place, index) in places.items():
             value = int(address)
-            delivered_by = LOCAL if nic.subnet.virtualNetwork == virtual_network else PEERING
+            delivered_by = LOCAL if place == virtual_network else PEERING
             if next(target for base, mask, target in targets if value & mask == base) == delivered_by:
-                content[value, 32] = Route(numbers.port_index[numbers.port[nic.name]], value, 32, table)
+                way = by_link if address in balanced else Route
+                content[value, 32] = way(index, value, 32, table)
         platform = numbers.port_index[numbers.platform_link[virtual_network]]
         for address in (PLATFORM_ADDRESS, IMDS_ADDRESS):  # whatever the routes say (PLT-1, PLT-2, RT-24)
             content[int(address), 32] = by_link(platform, int(address), 32, table)
@@ -100,7 +130,7 @@ def by_link(index: int, destination: int, length: int, table: int = 254) -> Rout
 def _covering(
     numbers: Numbering,
     virtual_network: str,
-    owners: dict[IPv4Address, Nic],
+    hops: dict[IPv4Address, tuple[int, int]],
     table: int,
     prefix: IPv4Network,
     target: str,
@@ -109,8 +139,8 @@ def _covering(
     destination, length = int(prefix.network_address), prefix.prefixlen
     if target == INTERNET:
         return by_link(numbers.port_index[numbers.edge_link[virtual_network]], destination, length, table)
-    if target == APPLIANCE and hop in owners:
-        port = numbers.port[owners[hop].name]
-        return Route(numbers.port_index[port], destination, length, table, int(hop), onlink=True)
+    if target == APPLIANCE and hop in hops:
+        index, gateway = hops[hop]
+        return Route(index, destination, length, table, gateway, onlink=True)
     sink = NO_ROUTE if target == NONE else NO_ADDRESS
     return by_link(SINK_INDEX[sink], destination, length, table)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from netemu.errors import SystemRefusal
 from netemu.lab import names, start
-from netemu.lab.folder import Kept, LabFolder, ProcessRecord, Record
+from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.interrupts import Interrupts
 from netemu.lab.missing import is_alive
 from netemu.lab.parts import content_of, files
@@ -44,7 +44,7 @@ class Changer:
             start.end_unrecorded(folder, record)
         record.state = "changing"
         folder.write(record)
-        folder.keep(Kept(self.desired.network.given(), self.desired.numbering))
+        folder.keep(self.desired.kept)
         self._end(parts)
         for namespace in lab.namespaces.values():
             for path, content in files(namespace, folder):

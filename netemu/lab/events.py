@@ -18,7 +18,7 @@ class Event(Struct, frozen=True):
     time: float
     """Seconds since the epoch."""
     what: str
-    """`ended`, `started` or `failed`."""
+    """`ended`, `started` or `failed`; `chosen` for what spreads flows over the backends of load balancers."""
     subject: str
     """For example `dns.shop-vnet`."""
     detail: str = ""

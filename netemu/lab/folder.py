@@ -3,7 +3,8 @@
     <lab>/lab.json       the record: what this is, and how far it got
     <lab>/scenario.yaml  the scenario as it was read
     <lab>/kept.json      addresses and numbers that stay when the scenario changes
-    <lab>/applied        the rulesets as they were loaded last
+    <lab>/applied        the rulesets as they were loaded last; applied.<node> when health has changed since
+    <lab>/health.json    which backends of load balancers are down
     <lab>/desired        the compiled state that the lab was brought to, and from which text
     <lab>/netns/<node>   the namespaces, bind-mounted
     <lab>/etc/<node>/    resolv.conf, hosts and hostname of a machine
@@ -37,8 +38,9 @@ import netemu
 from netemu.azure.given import Given
 from netemu.compile.numbering import Numbering
 from netemu.errors import PersonError, SystemRefusal
+from netemu.lab.engine import Engine
 from netemu.linux import namespaces as ns
-from netemu.linux.state import Applied, Lab
+from netemu.linux.state import Applied, Lab, Loaded
 
 STATE_DIRECTORY = "NETEMU_STATE_DIR"
 RECORD_VERSION = 4
@@ -100,6 +102,18 @@ class Kept(Struct, frozen=True):
 
     given: Given = Given()
     numbering: Numbering | None = None
+    engine: Engine | None = None
+
+
+class Health(Struct):
+    """health.json: what probes have found out. Who is not named is up, or not probed."""
+
+    down: dict[str, list[str]] = {}
+    """`<load balancer>/<probe>` to the members that are down, as `<NIC>/<IP configuration>`."""
+
+    def sick(self) -> set[tuple[str, str]]:
+        """The same, as pairs."""
+        return {(watch, member) for watch, members in self.down.items() for member in members}
 
 
 class Compiled(Struct, frozen=True):
@@ -218,13 +232,35 @@ class LabFolder:
     def applied(self) -> Applied:
         """The rulesets as they were loaded last; what is not known is compared with the kernel object by object."""
         try:
-            return msgspec.msgpack.decode((self.path / "applied").read_bytes(), type=Applied)
+            found = msgspec.msgpack.decode((self.path / "applied").read_bytes(), type=Applied)
         except (OSError, msgspec.MsgspecError):
             return Applied()
+        for node in found.balancing:
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                later = msgspec.msgpack.decode((self.path / f"applied.{node}").read_bytes(), type=Loaded)
+                found.rulesets[node], found.generations[node] = later.ruleset, later.generation
+        return found
 
     def write_applied(self, applied: Applied) -> None:
         """Write which rulesets are loaded."""
         self._replace("applied", msgspec.msgpack.encode(applied))
+        for path in self.path.glob("applied.@*"):
+            path.unlink()
+
+    def write_loaded(self, node: str, loaded: Loaded) -> None:
+        """Write which ruleset a single namespace has: a change of health is a small thing in a large lab."""
+        self._replace(f"applied.{node}", msgspec.msgpack.encode(loaded))
+
+    def health(self) -> Health:
+        """Which backends are down."""
+        try:
+            return msgspec.json.decode((self.path / "health.json").read_bytes(), type=Health)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return Health()
+
+    def write_health(self, health: Health) -> None:
+        """Write which backends are down."""
+        self._replace("health.json", msgspec.json.encode(health))
 
     def desired(self, text: bytes) -> Lab | None:
         """The compiled state that the lab was brought to, if it was compiled from just this text by this netemu."""
@@ -236,7 +272,8 @@ class LabFolder:
 
     def write_desired(self, text: bytes, lab: Lab) -> None:
         """Keep the compiled state, for the next `up` with the same text."""
-        self._replace("desired", msgspec.msgpack.encode(Compiled(self._key(text), lab)))
+        plain = msgspec.structs.replace(lab, down={})
+        self._replace("desired", msgspec.msgpack.encode(Compiled(self._key(text), plain)))
 
     def _key(self, text: bytes) -> bytes:
         kept = (self.path / "kept.json").read_bytes()
@@ -257,9 +294,11 @@ class LabFolder:
 class Lock:
     """Only one command changes a lab at a time. Readers need no lock."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patient: bool = False) -> None:
+        """`patient`: wait for the command that has it, instead of refusing."""
         self.folder = LabFolder(name)
         self.path = self.folder.lock
+        self._patient = patient
         self._descriptor = -1
 
     def __enter__(self) -> Lock:
@@ -292,10 +331,11 @@ class Lock:
             except BlockingIOError:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip() or "another one"
                 agent = record.agent if (record := self.folder.read()) is not None else None
-                if agent is not None and str(agent.pid) == holder:
+                if self._patient or (agent is not None and str(agent.pid) == holder):
                     fcntl.flock(descriptor, fcntl.LOCK_EX)  # it starts a daemon again: a matter of milliseconds
                     if self._is_still(descriptor):
                         return descriptor
+                    os.close(descriptor)
                     continue
                 os.close(descriptor)
                 raise SystemRefusal(

@@ -22,6 +22,8 @@ class Order(Struct, frozen=True):
     by_pipe: bool = False
     fingerprint: str | None = None
     """Of the plan that is to be carried out, and no other."""
+    engine: str | None = None
+    """What spreads flows over backends: `auto`, `ipvs` or `nftables`; as the scenario says when None."""
 
 
 def network_of(text: str | None) -> Network:

@@ -13,7 +13,9 @@ from netemu.azure.network import Network, resolve
 from netemu.azure.resources import Scenario
 from netemu.compile.lab import compile_lab
 from netemu.compile.numbering import Numbering, number
-from netemu.lab.folder import LabFolder, Record
+from netemu.lab.engine import Engine, choose
+from netemu.lab.folder import Kept, LabFolder, Record
+from netemu.lab.health import add_health
 from netemu.lab.parts import part_changes
 from netemu.lab.present import our_nodes
 from netemu.linux import namespaces as ns
@@ -28,6 +30,12 @@ class Desired(Struct, frozen=True):
     network: Network
     numbering: Numbering
     lab: Lab
+    engine: Engine
+
+    @property
+    def kept(self) -> Kept:
+        """What the lab has chosen by itself."""
+        return Kept(self.network.given(), self.numbering, self.engine)
 
 
 class Survey(Struct):
@@ -46,12 +54,18 @@ class Survey(Struct):
         return [*self.kernel, *self.parts]
 
 
-def desire(scenario: Scenario, folder: LabFolder) -> Desired:
-    """Resolve and compile a scenario for a lab: what the lab has chosen already stays."""
+def desire(scenario: Scenario, folder: LabFolder, engine: str | None = None) -> Desired:
+    """Resolve and compile a scenario for a lab: what the lab has chosen already stays.
+
+    `engine` is what the command line asks for; see `choose`.
+    """
     kept = folder.kept()
     network = resolve(scenario, kept.given)
     numbering = number(network, kept.numbering)
-    return Desired(network, numbering, compile_lab(network, str(folder.daemons), numbering))
+    chosen = choose(scenario, engine, kept.engine)
+    lab = compile_lab(network, str(folder.daemons), numbering, chosen.name)
+    add_health(lab, folder)
+    return Desired(network, numbering, lab, chosen)
 
 
 @contextlib.contextmanager
@@ -70,7 +84,7 @@ def survey(desired: Desired, folder: LabFolder, record: Record) -> Survey:
 
 def fingerprint(lab: Lab, found: Survey | None) -> str:
     """A digest of what is wanted and of every difference to what is there."""
-    digest = blake2s(msgspec.msgpack.encode(lab), digest_size=16)
+    digest = blake2s(msgspec.msgpack.encode(msgspec.structs.replace(lab, down={})), digest_size=16)
     for change in found.changes if found is not None else ():
         digest.update(repr(change).encode())
     return digest.hexdigest()

@@ -6,6 +6,7 @@ import contextlib
 
 from netemu.errors import NetemuError
 from netemu.lab.folder import LabFolder, Lock, Record, labs
+from netemu.lab.health import add_health
 from netemu.lab.parts import part_changes
 from netemu.lab.present import our_nodes
 from netemu.lab.requirements import has_root
@@ -29,6 +30,7 @@ def unchanged(text: bytes) -> LabFolder | None:
             lab, record = folder.desired(text), folder.read()
             if lab is None or record is None or record.state != "running":
                 continue
+            add_health(lab, folder)
             if _is_as_described(lab, folder, record):
                 return folder
     return None

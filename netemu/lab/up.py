@@ -20,8 +20,11 @@ from netemu.errors import NetemuError, PersonError, SystemRefusal
 from netemu.lab import names, start
 from netemu.lab.change import HALF_WAY, Changer
 from netemu.lab.down import remove
-from netemu.lab.folder import RECORD_VERSION, Kept, LabFolder, Lock, Record
+from netemu.lab.engine import Engine
+from netemu.lab.events import note
+from netemu.lab.folder import RECORD_VERSION, LabFolder, Lock, Record
 from netemu.lab.guest_requests import refuse_impossible
+from netemu.lab.health import prune
 from netemu.lab.interrupts import Interrupted, Interrupts
 from netemu.lab.missing import missing
 from netemu.lab.parts import files, part_changes
@@ -29,6 +32,7 @@ from netemu.lab.present import is_there
 from netemu.lab.requirements import require_library, require_root, require_tool
 from netemu.lab.source import Order
 from netemu.lab.survey import Desired, desire, fingerprint, reconciler, survey
+from netemu.linux.balancing import ruleset_of
 from netemu.linux.build import Builder, BuildError
 from netemu.linux.describe import change_text
 from netemu.linux.difference import Change
@@ -48,6 +52,7 @@ class Outcome(msgspec.Struct, frozen=True):
     folder: LabFolder
     network: Network
     did: str
+    engine: Engine
 
 
 def digest(scenario: Scenario) -> str:
@@ -72,9 +77,9 @@ def up(order: Order, progress: Progress, tell: Callable[[str], None]) -> Outcome
         folder.refuse_foreign()
         record = folder.read() if folder.is_mounted() else None
         if record is not None and is_there(folder, record):
-            desired = desire(scenario, folder)
+            desired = desire(scenario, folder, order.engine)
             did = _change(desired, folder, record, order, progress, tell, interrupts)
-            return Outcome(folder, desired.network, did)
+            return Outcome(folder, desired.network, did, desired.engine)
         return _anew(order, folder, record, progress, tell, interrupts)
 
 
@@ -85,7 +90,7 @@ def _anew(
     """Build a lab of which nothing is there, or too little."""
     scenario = order.scenario
     with Nursery(len(scenario.virtualMachines), HOST_SYSCTLS) as nursery:
-        desired = desire(scenario, folder)
+        desired = desire(scenario, folder, order.engine)
         _as_planned(order, fingerprint(desired.lab, None))
         _check_guests(desired.lab, order)
         _check(desired.lab, folder, interrupts)
@@ -97,11 +102,12 @@ def _anew(
             did = "rebuilt"
         try:
             _build(desired, folder, order, progress, interrupts, nursery)
-            folder.write_desired(order.text, desired.lab)
+            _note_engine(folder, desired, None)
+            _remember(folder, order, desired)
         except BaseException as error:
             _give_up(folder.name, error, _remove_remains(folder), interrupts)
             raise
-        return Outcome(folder, desired.network, did)
+        return Outcome(folder, desired.network, did, desired.engine)
 
 
 def _check_guests(lab: Lab, order: Order) -> None:
@@ -123,14 +129,15 @@ def _change(
     progress: Progress, tell: Callable[[str], None], interrupts: Interrupts,
 ) -> str:  # fmt: skip
     """Lead a lab that is there to what the scenario says."""
-    same = record.digest == digest(desired.network.scenario)
+    engine = folder.kept().engine
+    same = record.digest == digest(desired.network.scenario) and (engine is None or engine.name == desired.engine.name)
     if not same:
         _check_guests(desired.lab, order)
     try:
         kernel, parts = _read(desired, folder, record, order)
         if same and not kernel and not parts and record.state == "running":
             folder.write_scenario(order.text)
-            folder.write_desired(order.text, desired.lab)
+            _remember(folder, order, desired)
             return "unchanged"
     except (OSError, BuildError) as error:
         _give_up(folder.name, error, "nothing was changed", interrupts)
@@ -146,12 +153,25 @@ def _change(
         folder.write_scenario(order.text)
         record.digest, record.state = digest(desired.network.scenario), "running"
         record.scenario, record.directory = _where(order)
-        folder.write_desired(order.text, desired.lab)
+        prune(folder, desired.lab)
+        _note_engine(folder, desired, engine)
+        _remember(folder, order, desired)
         folder.write(record)
     except BaseException as error:
         _give_up(folder.name, error, HALF_WAY, interrupts)
         raise
     return "repaired" if same else "changed"
+
+
+def _remember(folder: LabFolder, order: Order, desired: Desired) -> None:
+    """What the next `up` may look up; not what only this command line has asked for."""
+    if order.engine is None:
+        folder.write_desired(order.text, desired.lab)
+
+
+def _note_engine(folder: LabFolder, desired: Desired, before: Engine | None) -> None:
+    if desired.network.loadBalancers and desired.engine != before:
+        note(folder, "chosen", "load balancing", str(desired.engine))
 
 
 def _read(desired: Desired, folder: LabFolder, record: Record, order: Order) -> tuple[list[Change], list[Change]]:
@@ -245,7 +265,7 @@ def _build(
         hosts=list(network.hosts),
         with_files=with_files,
     )
-    folder.keep(Kept(network.given(), desired.numbering))
+    folder.keep(desired.kept)
     folder.write_scenario(order.text)
     folder.write(record)
     for namespace in lab.namespaces.values():
@@ -262,8 +282,9 @@ def _build(
     with Builder(lab, folder.namespaces, step, nursery=nursery) as builder:
         builder.build()
         record.namespaces = {node: os.fstat(descriptor).st_ino for node, descriptor in builder.descriptors.items()}
-        rulesets = {name: lab.namespaces[name].ruleset for name in builder.generations}
-        folder.write_applied(Applied(rulesets, builder.generations))
+        rulesets = {name: ruleset_of(lab, lab.namespaces[name]) for name in builder.generations}
+        spreading = {n.name: n.balancing for n in lab.namespaces.values() if n.balancing is not None}
+        folder.write_applied(Applied(rulesets, builder.generations, spreading))
     for namespace in lab.namespaces.values():
         for daemon in namespace.daemons:
             interrupts.check()

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from netemu.linux import namespaces as ns
 from netemu.linux import nftables, rtnetlink
+from netemu.linux.balancing import ruleset_of
 from netemu.linux.describe import describe
 from netemu.linux.nursery import Nursery, Settings
 from netemu.linux.rtnetlink import Rtnetlink
+from netemu.linux.services import lead
 from netemu.linux.state import End, Lab, Namespace, Veth
 
 Step = Callable[[str], None]
@@ -68,8 +70,9 @@ class Builder:
         fresh = [namespace for name, namespace in self.lab.namespaces.items() if name not in self._there]
         for namespace in fresh:
             self._create(namespace)
-            if len(namespace.ruleset) > LONG:
-                self._loads[namespace.name] = load = _Load(self.descriptors[namespace.name], namespace.ruleset)
+            ruleset = ruleset_of(self.lab, namespace)
+            if len(ruleset) > LONG:
+                self._loads[namespace.name] = load = _Load(self.descriptors[namespace.name], ruleset)
                 load.start()
         waiting: list[tuple[Namespace, list[End]]] = []
         for namespace in fresh:
@@ -125,7 +128,7 @@ class Builder:
             if namespace.ruleset:
                 load = self._loads.get(namespace.name)
                 if load is None:
-                    _handle(descriptor).apply(namespace.ruleset)
+                    _handle(descriptor).apply(ruleset_of(self.lab, namespace))
                 else:
                     load.finish()
                 self.generations[namespace.name] = nftables.generation(descriptor)
@@ -134,6 +137,11 @@ class Builder:
         with ns.entered(descriptor):
             for name, value in namespace.settings.items():
                 write_setting(namespace.name, name, value)
+            if namespace.balancing is not None and namespace.balancing.timeouts is not None:
+                try:
+                    lead(namespace.balancing, self.lab.down)
+                except OSError as error:
+                    raise BuildError(namespace.name, "making the services of IPVS", error) from error
 
 
 def write_setting(namespace: str, name: str, value: str) -> None:

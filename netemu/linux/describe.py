@@ -6,7 +6,16 @@ from ipaddress import IPv4Address
 
 from netemu.linux.difference import Change, File, RulesetObject, Sysctl, Whole
 from netemu.linux.observe import Link
-from netemu.linux.state import Address, End, Neighbour, Program, Route, Rule, Veth
+from netemu.linux.state import (
+    Address,
+    End,
+    Neighbour,
+    Program,
+    Route,
+    Rule,
+    Veth,
+    VirtualService,
+)
 
 
 def describe(about: object) -> str:
@@ -22,20 +31,31 @@ def describe(about: object) -> str:
             return f"route {IPv4Address(destination)}/{length} in table {'main' if table == 254 else table}"
         case Neighbour(address=address):
             return f"neighbour {IPv4Address(address)}"
-        case Rule(mark=mark, mask=mask, table=table):
-            return f"rule fwmark {mark:#x}/{mask:#x} lookup {table}"
+        case Rule() as rule:
+            return _rule(rule)
+        case VirtualService(protocol=protocol, address=address, port=port):
+            return f"IPVS service {_PROTOCOL[protocol]} {IPv4Address(address)}:{port}"
         case Sysctl(name=name):
             return f"sysctl net.{name.replace('/', '.')}"
         case RulesetObject(table=table, kind=kind, name=name):
             return f"nft {kind} {table} {name}"
-        case Whole():
-            return "namespace"
         case File(path=path):
             return f"file {path}"
         case Program(argv=argv):
             return f"program {' '.join(argv)!r}"
         case _:
-            return str(about)
+            return "namespace" if isinstance(about, Whole) else str(about)
+
+
+_PROTOCOL = {6: "TCP", 17: "UDP"}
+
+
+def _rule(rule: Rule) -> str:
+    if rule.mask:
+        way = f"fwmark {rule.mark:#x}/{rule.mask:#x}"
+    else:
+        way = f"iif {rule.iif}" if rule.iif else f"from {IPv4Address(rule.source or 0)}"
+    return f"rule {way} lookup {rule.table}"
 
 
 def change_text(change: Change) -> str:

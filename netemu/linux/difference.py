@@ -11,7 +11,17 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from netemu.linux.observe import Link, Observed
-from netemu.linux.state import Address, End, Namespace, Neighbour, Program, Route, Rule, Veth
+from netemu.linux.state import (
+    Address,
+    End,
+    Namespace,
+    Neighbour,
+    Program,
+    Route,
+    Rule,
+    Veth,
+    VirtualService,
+)
 
 Action = Literal["+", "~", "-"]
 
@@ -51,8 +61,9 @@ class File(Struct, frozen=True):
 
 
 Thing = (
-    Loopback | Veth | End | Link | Address | Route | Rule | Neighbour | Sysctl | RulesetObject | Whole | File | Program
-)
+    Loopback | Veth | End | Link | Address | Route | Rule | Neighbour | Sysctl | RulesetObject | VirtualService
+    | Whole | File | Program
+)  # fmt: skip
 
 
 class Change(Struct, frozen=True):

@@ -67,6 +67,19 @@ def _return(home: int) -> None:
         setns(home, CLONE_NEWNET)
 
 
+def anonymous() -> int:
+    """Make a network namespace without a name, gone with its descriptor; the thread is back where it was."""
+    home = current()
+    try:
+        unshare(CLONE_NEWNET)
+        try:
+            return current()
+        finally:
+            _return(home)
+    finally:
+        os.close(home)
+
+
 def create(path: Path) -> int:
     """Make a network namespace, bind it to a new file at `path`, and return a descriptor of it.
 

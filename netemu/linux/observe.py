@@ -15,8 +15,10 @@ from msgspec import Struct, field
 from netemu.linux.rtnetlink import (
     FRA_FWMARK,
     FRA_FWMASK,
+    FRA_IIFNAME,
     FRA_PRIORITY,
     FRA_PROTOCOL,
+    FRA_SRC,
     FRA_TABLE,
     GROUP,
     IFA_LOCAL,
@@ -249,7 +251,9 @@ def _rules(netlink: Rtnetlink, found: Observed) -> None:
     for buffer, start, end in netlink.dump(RTM_GETRULE, struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8)):
         table = buffer[start + 4]
         priority, mark, mask, proto = 0, 0, 0, 0
-        for kind, at, _ in _attributes(buffer, start + 12, end):
+        iif: str | None = None
+        source: int | None = None
+        for kind, at, size in _attributes(buffer, start + 12, end):
             if kind == FRA_PRIORITY:
                 (priority,) = _u32(buffer, at)
             elif kind == FRA_FWMARK:
@@ -260,7 +264,11 @@ def _rules(netlink: Rtnetlink, found: Observed) -> None:
                 (table,) = _u32(buffer, at)
             elif kind == FRA_PROTOCOL:
                 proto = buffer[at]
-        item = Rule(priority, mark, mask, table)
+            elif kind == FRA_IIFNAME:
+                iif = buffer[at : at + size - 1].decode(errors="replace")
+            elif kind == FRA_SRC:
+                (source,) = _be32(buffer, at)
+        item = Rule(priority, mark, mask, table, iif, source)
         if proto == OURS:
             found.rules.add(item)
         elif (priority, table) not in DEFAULT_RULES:

@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
+from netemu.linux import conntrack, ipvs, nftables, rtnetlink
 from netemu.linux import namespaces as ns
-from netemu.linux import nftables, rtnetlink
+from netemu.linux.balancing import of_gone_rules, ruleset_of
 from netemu.linux.build import Builder, BuildError, Step, require_netfilter, write_setting
 from netemu.linux.describe import describe
 from netemu.linux.difference import Change, Loopback, RulesetObject, Sysctl, Thing, Whole, differences, unknown
@@ -24,7 +25,19 @@ from netemu.linux.observe import Link, LinkReader, Observed, observe
 from netemu.linux.rtnetlink import Message, Rtnetlink
 from netemu.linux.ruleset import Key, Ruleset, parse, rebuild, transactions
 from netemu.linux.ruleset_check import drift
-from netemu.linux.state import Address, Applied, End, Lab, Namespace, Neighbour, Route, Rule, Veth
+from netemu.linux.services import lead, service_changes
+from netemu.linux.state import (
+    Address,
+    Applied,
+    End,
+    Lab,
+    Namespace,
+    Neighbour,
+    Route,
+    Rule,
+    Veth,
+    VirtualService,
+)
 
 GONE = (errno.ENODEV, errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENOENT)
 """What the kernel says of something that is to be removed and has gone by itself: with its link, with its first
@@ -129,6 +142,7 @@ class Reconciler:
         self._note_foreign(namespace, found)
         if namespace.ruleset or namespace.name in self.applied.rulesets:
             yield from self._ruleset(namespace, descriptor)
+            yield from self._services(namespace, descriptor)
         elif thorough and (tables := nftables.tables(descriptor)):
             self.foreign.setdefault(namespace.name, []).extend(f"table {table}" for table in tables)
 
@@ -142,21 +156,24 @@ class Reconciler:
     def _ruleset(self, namespace: Namespace, descriptor: int) -> Iterator[Change]:
         """The changes of a ruleset; the transactions that make them are kept for `apply`."""
         text = self.applied.rulesets.get(namespace.name, "")
+        wanted = ruleset_of(self.lab, namespace)
         self._texts.pop(namespace.name, None)
         generation = nftables.generation(descriptor)
         seen = self.applied.generations.get(namespace.name)
-        if generation == seen and text == namespace.ruleset:
+        if generation == seen and text == wanted:
+            self._note_balancing(namespace)
             return
-        new = parse(namespace.ruleset)
+        new = parse(wanted)
         if generation == seen:
             old, drifted = parse(text), set[Key]()
         else:
-            drifted, others = drift(descriptor, new, namespace.ruleset)
+            drifted, others = drift(descriptor, new, wanted)
             old = Ruleset(list(new.tables), {key: item for key, item in new.objects.items() if key not in drifted})
             if others:
                 self.foreign.setdefault(namespace.name, []).extend(others)
             if not drifted:
-                self.applied.rulesets[namespace.name] = namespace.ruleset
+                self._note_balancing(namespace)
+                self.applied.rulesets[namespace.name] = wanted
                 self.applied.generations[namespace.name] = generation
                 self.learnt = True
                 return
@@ -171,6 +188,22 @@ class Reconciler:
                 yield Change(namespace.name, "+", thing)
             elif old.objects[key] != new.objects[key]:
                 yield Change(namespace.name, "~", thing)
+
+    def _note_balancing(self, namespace: Namespace) -> None:
+        """Keep what is applied for those who carry changes of health out."""
+        if namespace.balancing != self.applied.balancing.get(namespace.name):
+            self.learnt = True
+            if namespace.balancing is None:
+                del self.applied.balancing[namespace.name]
+            else:
+                self.applied.balancing[namespace.name] = namespace.balancing
+
+    def _services(self, namespace: Namespace, descriptor: int) -> Iterator[Change]:
+        """IPVS: asked where it should be, or was."""
+        wanted, applied = namespace.balancing, self.applied.balancing.get(namespace.name)
+        if any(each is not None and each.timeouts is not None for each in (wanted, applied)):
+            with ns.entered(descriptor), ipvs.IPVS() as kernel:
+                yield from service_changes(namespace.name, wanted, self.lab.down, kernel.services())
 
     # ---- changing ----------------------------------------------------------------------------------------------------
 
@@ -214,6 +247,7 @@ class Reconciler:
                 self._load(self.lab.namespaces[name])
         for name in old:
             step(name)
+            self._serve(name, by_namespace[name])
             self._send(name, _removals(by_namespace[name]), GONE)
             with ns.entered(self.descriptors[name]):
                 for change in by_namespace[name]:
@@ -228,14 +262,17 @@ class Reconciler:
     def _build(self, fresh: set[str], begun: list[Veth], step: Step) -> None:
         """Make the new namespaces with all pairs that begin in them."""
         known = {name: item for name, item in self.lab.namespaces.items() if name in fresh or name in self.descriptors}
-        builder = Builder(Lab(self.lab.name, known, begun), self.folder, step, self.descriptors)
+        builder = Builder(Lab(self.lab.name, known, begun, self.lab.down), self.folder, step, self.descriptors)
         try:
             builder.build()
         finally:
             self.descriptors = builder.descriptors
         for name, generation in builder.generations.items():
-            self.applied.rulesets[name] = self.lab.namespaces[name].ruleset
+            namespace = self.lab.namespaces[name]
+            self.applied.rulesets[name] = ruleset_of(self.lab, namespace)
             self.applied.generations[name] = generation
+            if namespace.balancing is not None:
+                self.applied.balancing[name] = namespace.balancing
 
     def _send(self, name: str, messages: Iterable[Message], tolerated: Collection[int] = ()) -> None:
         try:
@@ -248,8 +285,18 @@ class Reconciler:
         except OSError as error:
             raise BuildError(name, "sending its configuration to the kernel", error) from error
 
+    def _serve(self, name: str, changes: list[Change]) -> None:
+        """IPVS: services and their destinations."""
+        if not any(isinstance(change.thing, VirtualService) for change in changes):
+            return
+        try:
+            with ns.entered(self.descriptors[name]):
+                lead(self.lab.namespaces[name].balancing, self.lab.down)
+        except OSError as error:
+            raise BuildError(name, "changing the services of IPVS", error) from error
+
     def _load(self, namespace: Namespace) -> None:
-        descriptor = self.descriptors[namespace.name]
+        descriptor, wanted = self.descriptors[namespace.name], ruleset_of(self.lab, namespace)
         try:
             with ns.entered(descriptor):
                 require_netfilter()
@@ -257,8 +304,11 @@ class Reconciler:
                 for text in self._texts[namespace.name]:
                     nftables.apply(descriptor, text)
             except nftables.RulesetError:  # somebody has altered types or hooks: nothing less helps
-                nftables.apply(descriptor, rebuild(Ruleset(), parse(namespace.ruleset)))
-            self.applied.rulesets[namespace.name] = namespace.ruleset
+                nftables.apply(descriptor, rebuild(Ruleset(), parse(wanted)))
+            before = self.applied.balancing.get(namespace.name)
+            conntrack.forget(descriptor, of_gone_rules(before, namespace.balancing))
+            self._note_balancing(namespace)
+            self.applied.rulesets[namespace.name] = wanted
             self.applied.generations[namespace.name] = nftables.generation(descriptor)
         except OSError as error:
             raise BuildError(namespace.name, "changing the nftables ruleset", error) from error

@@ -38,7 +38,8 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE = 1, 4, 5, 6, 15
 RTNH_F_ONLINK, RTN_UNICAST, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 4, 1, 0, 253
 NDA_DST, NDA_LLADDR, NDA_PROTOCOL, NUD_PERMANENT = 1, 2, 12, 0x80
 NDTA_NAME, NDTA_PARMS, NDTPA_IFINDEX, NDTPA_PROXY_DELAY = 1, 6, 1, 13
-FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FRA_PROTOCOL, FR_ACT_TO_TBL = 6, 10, 15, 16, 21, 1
+FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_TABLE, FRA_FWMASK, FRA_PROTOCOL = 2, 3, 6, 10, 15, 16, 21
+FR_ACT_TO_TBL = 1
 
 OURS = 78
 """The origin ("proto") of every route, rule, address and neighbour that netemu makes; nobody else's in rt_protos. What
@@ -202,14 +203,16 @@ def no_route(item: Route) -> Message:
 
 
 def _rule(item: Rule) -> bytes:
-    return (
-        struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 0, 0, 0, FR_ACT_TO_TBL, 0)
-        + _attribute(FRA_PRIORITY, _u32(item.priority))
-        + _attribute(FRA_FWMARK, _u32(item.mark))
-        + _attribute(FRA_FWMASK, _u32(item.mask))
-        + _attribute(FRA_TABLE, _u32(item.table))
-        + _PROTO[FRA_PROTOCOL]
-    )
+    source_length = 0 if item.source is None else 32
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, source_length, 0, 0, 0, 0, FR_ACT_TO_TBL, 0)
+    body += _attribute(FRA_PRIORITY, _u32(item.priority))
+    if item.mask:
+        body += _attribute(FRA_FWMARK, _u32(item.mark)) + _attribute(FRA_FWMASK, _u32(item.mask))
+    if item.iif is not None:
+        body += _attribute(FRA_IIFNAME, item.iif.encode() + b"\0")
+    if item.source is not None:
+        body += _attribute(FRA_SRC, _be32(item.source))
+    return body + _attribute(FRA_TABLE, _u32(item.table)) + _PROTO[FRA_PROTOCOL]
 
 
 def rule(item: Rule) -> Message:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 
 _TABLE = re.compile(r"table (\S+ \S+) \{")
-_OBJECT = re.compile(r"(set|map|chain) (\S+) \{")
+_OBJECT = re.compile(r"(set|map|chain|ct timeout) (\S+) \{")
 _ELEMENTS = re.compile(r"\s*elements = \{ (.*) \}")
 _BASE = re.compile(r"\s*type \S+ hook ")
 
 
 class Object(Struct, frozen=True):
-    """A chain, set or map of a table."""
+    """A chain, set, map or policy of idle times of a table."""
 
     kind: str
     name: str
@@ -63,7 +63,8 @@ def parse(text: str) -> Ruleset:
             continue
         if started := _TABLE.fullmatch(line):
             table = started[1]
-            result.tables.append(table)
+            if table not in result.tables:
+                result.tables.append(table)
         elif started := _OBJECT.fullmatch(line):
             kind, name, header, content = started[1], started[2], [], []
         elif line == "}" and name:
@@ -141,9 +142,9 @@ def _lines(old: Ruleset, new: Ruleset, drifted: set[Key]) -> Iterator[str]:
     yield from (_declaration(key, new.objects[key]) for key in fresh)  # what follows refers to it
     yield from (f"flush chain {table} {name}" for table, kind, name in [*changed, *gone] if kind == "chain")
     for key in changed:
-        if key[1] != "chain":
+        if key[1] in ("set", "map"):
             yield from _elements(key, None if key in drifted else old.objects[key], new.objects[key])
-    yield from (f"flush {kind} {table} {name}" for table, kind, name in gone if kind != "chain")
+    yield from (f"flush {kind} {table} {name}" for table, kind, name in gone if kind in ("set", "map"))
     for key in dict.fromkeys([*fresh, *changed]):
         table, kind, name = key
         content = new.objects[key].content

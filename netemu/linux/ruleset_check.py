@@ -20,7 +20,7 @@ def drift(namespace: int, ruleset: Ruleset, text: str) -> tuple[set[Key], list[s
 
     Objects that somebody has put into tables of ours are listed as drifted too: the tables are ours.
     """
-    empty = _empty_namespace()
+    empty = ns.anonymous()
     try:
         nftables.apply(empty, text)
         wanted = {table: _objects(empty, table, ruleset) for table in ruleset.tables}
@@ -34,18 +34,6 @@ def drift(namespace: int, ruleset: Ruleset, text: str) -> tuple[set[Key], list[s
     return drifted, [f"table {table}" for table in there if table not in ruleset.tables]
 
 
-def _empty_namespace() -> int:
-    home = ns.current()
-    try:
-        ns.unshare(ns.CLONE_NEWNET)
-        try:
-            return ns.current()
-        finally:
-            ns.setns(home, ns.CLONE_NEWNET)
-    finally:
-        os.close(home)
-
-
 def _objects(namespace: int, table: str, ruleset: Ruleset) -> dict[tuple[str, str], Any]:
     """The chains, sets and maps of a table in libnftables' JSON, without handles, counts and records."""
     result: dict[tuple[str, str], Any] = {}
@@ -54,12 +42,12 @@ def _objects(namespace: int, table: str, ruleset: Ruleset) -> dict[tuple[str, st
             if kind == "rule":
                 result[("chain", content["chain"])]["rules"].append(_without_counts(content["expr"]))
                 result[("chain", content["chain"])]["comments"].append(content.get("comment"))
-            elif kind in ("chain", "set", "map"):
+            elif kind in ("chain", "set", "map", "ct timeout"):
                 item = {name: value for name, value in content.items() if name != "handle"}
                 result[(kind, content["name"])] = {**item, "rules": [], "comments": []}
     for kind, name in list(result):
         known = ruleset.objects.get((table, kind, name))
-        if kind != "chain" and known is not None and not known.is_dynamic():
+        if kind in ("set", "map") and known is not None and not known.is_dynamic():
             result[kind, name]["elements"] = nftables.elements(namespace, table, kind, name)
     return result
 

@@ -51,12 +51,14 @@ class Route(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """`ip rule add pref P fwmark M/MASK lookup TABLE`."""
+    """`ip rule add pref P fwmark M/MASK lookup TABLE`, or by interface or source where there is no mask."""
 
     priority: int
     mark: int
     mask: int
     table: int
+    iif: str | None = None
+    source: int | None = None
 
 
 class Neighbour(Struct, frozen=True):
@@ -65,6 +67,70 @@ class Neighbour(Struct, frozen=True):
     index: int
     address: int
     mac: bytes
+
+
+class Destination(Struct, frozen=True):
+    """Where an IPVS service sends connections."""
+
+    member: int
+    """Its number in the groups of its namespace; not known to the kernel."""
+    address: int
+    port: int
+
+
+class VirtualService(Struct, frozen=True):
+    """An IPVS service. Destinations are in the order in which the schedulers of the kernel have them."""
+
+    protocol: int
+    address: int
+    port: int
+    scheduler: str
+    flags: int
+    destinations: tuple[Destination, ...]
+    group: str = ""
+    """Whose health its destinations share; not known to the kernel."""
+
+
+class VirtualTimeouts(Struct, frozen=True):
+    """Seconds that IPVS keeps a connection without a packet."""
+
+    tcp: int
+    tcp_fin: int
+    udp: int
+
+
+class Group(Struct, frozen=True):
+    """Members that new flows are spread over, and whose health is one thing."""
+
+    name: str
+    members: tuple[int, ...]
+    labels: tuple[str, ...]
+    """What each member is called by those who know its health."""
+    rules: tuple[int, ...]
+    """Numbers of the rules that spread over it, as they stand in connections' marks."""
+    slots: int
+    """Size of its table of slots, a map in nftables; 0 when nobody asks for one."""
+    revives: bool
+    """When all are down, all count as up."""
+    lasts: bool
+    """When all are down, established connections of TCP go on."""
+
+
+class Balancing(Struct, frozen=True):
+    """What spreads flows in a namespace. Which members are down is not in it: that changes while the lab runs."""
+
+    groups: tuple[Group, ...]
+    services: tuple[VirtualService, ...] = ()
+    timeouts: VirtualTimeouts | None = None
+    """None where IPVS is not used."""
+    rules: tuple[int, ...] = ()
+    """Every rule that flows may have in their marks: those of others are forgotten."""
+    resets: tuple[int, ...] = ()
+    """Rules whose connections are reset at both ends when they are forgotten for idleness."""
+
+
+Down = dict[str, tuple[int, ...]]
+"""The members that are down, by group."""
 
 
 class Program(Struct, frozen=True):
@@ -90,7 +156,8 @@ class Namespace(Struct):
     settings: dict[str, str] = field(default_factory=dict)
     """The same, but written when the interfaces are there."""
     ruleset: str = ""
-    """nftables text; one transaction."""
+    """nftables text; one transaction. `Lab.ruleset` adds what health decides."""
+    balancing: Balancing | None = None
     hostname: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     """Contents of files that programs inside see in /etc."""
@@ -107,6 +174,7 @@ class Lab(Struct):
     name: str
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     veths: list[Veth] = field(default_factory=list)
+    down: Down = field(default_factory=dict)
 
     def ends(self) -> dict[str, list[tuple[End, Veth]]]:
         """The veth ends of each namespace."""
@@ -122,3 +190,11 @@ class Applied(Struct):
 
     rulesets: dict[str, str] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
+    balancing: dict[str, Balancing] = field(default_factory=dict)
+
+
+class Loaded(Struct):
+    """The same of one namespace, since its members' health has changed."""
+
+    ruleset: str
+    generation: int

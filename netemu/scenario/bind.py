@@ -6,6 +6,7 @@ text (or, when the property is optional, by its absence), which validation passe
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable
 from functools import cache
@@ -113,7 +114,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _converter(kind: Any) -> Convert:
-    simple: dict[Any, Convert] = {str: _text, bool: _truth, int: _number}
+    simple: dict[Any, Convert] = {str: _text, bool: _truth, int: _number, float: _fraction}
     if kind in simple:
         return simple[kind]
     if _is_struct(kind):
@@ -161,6 +162,12 @@ def _number(report: Report, node: Node, resource: Path, key: str) -> Any:
         if digits.isascii() and digits.isdigit() and len(digits) <= 18 and (digits == "0" or digits[0] != "0"):
             return int(node.text)
     return _wrong(report, node, resource, key, "write a whole number in decimal digits")
+
+
+def _fraction(report: Report, node: Node, resource: Path, key: str) -> Any:
+    if isinstance(node, Scalar) and node.plain and re.fullmatch(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?", node.text):
+        return float(node.text)
+    return _wrong(report, node, resource, key, "write a number, such as 0.01")
 
 
 def _choice(allowed: tuple[str, ...]) -> Convert:

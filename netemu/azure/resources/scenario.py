@@ -69,6 +69,13 @@ class Scenario(Resource, frozen=True):
 
     name: Annotated[str, described("Name of the lab: lower-case letters, digits and -.", pattern="^[a-z][a-z0-9-]*$")]
     location: Annotated[str, described("Default region of all resources.")] = "westeurope"
+    timeScale: Annotated[
+        float, described("Multiplies Azure's minutes (idle times, flow records), above 0 and up to 1; for tests.")
+    ] = 1
+    loadBalancerEngine: Annotated[
+        Literal["auto", "ipvs", "nftables"],
+        described("What spreads flows: ipvs, nftables, or auto for IPVS where the kernel has it."),
+    ] = "auto"
     virtualNetworks: dict[str, VirtualNetwork] = field(default_factory=dict)
     networkSecurityGroups: dict[str, NetworkSecurityGroup] = field(default_factory=dict)
     applicationSecurityGroups: dict[str, ApplicationSecurityGroup] = field(default_factory=dict)

@@ -36,6 +36,9 @@ RULES_PER_BALANCER = {"Standard": 1500, "Basic": 250}
 def check(context: Context) -> None:
     """Count."""
     scenario = context.scenario
+    if not 0 < scenario.timeScale <= 1:
+        what = f"timeScale cannot be {scenario.timeScale:g}"
+        context.add((), "timeScale", what, "above 0 and at most 1, such as 0.01", codes.INVALID_PARAMETER)
     limit(context, (), "virtualNetworks", len(scenario.virtualNetworks), VIRTUAL_NETWORKS)
     limit(context, (), "networkSecurityGroups", len(scenario.networkSecurityGroups), SECURITY_GROUPS)
     limit(context, (), "applicationSecurityGroups", len(scenario.applicationSecurityGroups), APPLICATION_GROUPS)
