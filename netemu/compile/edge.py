@@ -125,7 +125,7 @@ def _ruleset(network: Network, numbers: Numbering, busy: dict[str, Director]) ->
         yield from _balanced(network, numbers, busy)
         yield f"""chain whole {{
  type filter hook prerouting priority -450; policy accept;
- iifname "{UPLINK}" ip daddr @frontends ip frag-off & 0x3fff != 0 counter drop comment "fragment"
+ iifname "{UPLINK}" ip daddr @frontends ip frag-off & 0x3fff != 0 counter drop comment "fragment to a frontend"
 }}
 chain from_director {{
  meta mark set 0

@@ -275,8 +275,8 @@ def _hop(network: Network, numbers: Numbering, links: list[Link]) -> Iterator[st
         yield f"set space/{remote} {{\n type ipv4_addr\n flags interval\n elements = {{ {space} }}\n}}"
     ports = [numbers.port[nic.name] for nic in network.nics.values()]
     ports += [link.name for link in links if link.kind in INTO]
-    whole = ' oifname @requests ip daddr != @ha_ports ip frag-off & 0x3fff != 0 counter drop comment "fragment"\n'
-    fragments = whole if links else ""
+    fragment = "oifname @requests ip daddr != @ha_ports ip frag-off & 0x3fff != 0"  # LB-20
+    fragments = f' {fragment} counter drop comment "fragment to a frontend"\n' if links else ""
     ways = [f'"{port}" : {"goto " + guarded[port] if port in guarded else "accept"}' for port in ports]
     yield from named_map("ports", "ifname : verdict", ways)
     floating = " oifname . ip daddr @floating return\n" if links else ""
