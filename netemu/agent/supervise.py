@@ -6,7 +6,12 @@ import contextlib
 import os
 import select
 import signal
+import sys
+import threading
 import time
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from netemu.agent.backoff import Backoff
 from netemu.errors import NetemuError
@@ -14,7 +19,11 @@ from netemu.lab import start
 from netemu.lab.events import note
 from netemu.lab.folder import LabFolder, Lock, ProcessRecord
 from netemu.lab.missing import is_alive
+from netemu.lab.probing import read_checks
 from netemu.linux.state import Namespace, Program
+
+if TYPE_CHECKING:
+    from netemu.agent.prober import Prober
 
 LOCK_PAUSE = 0.2
 """Seconds until we look again whether `up` or `down` has finished with the lab."""
@@ -39,10 +48,14 @@ class Supervisor:
         self.backoffs: dict[Name, Backoff] = {}
         self.due: dict[Name, float] = {}
         """When what has ended may be started again."""
+        self.told = False
+        """Has a SIGHUP come?"""
+        self.prober: Prober | None = None
 
     def run(self) -> None:
         """Until the lab is gone. A SIGHUP says that the record is new."""
         while (record := self.folder.read()) is not None:
+            self._probe()
             watched = self._watch(record.daemons)
             try:
                 self._wait(watched)
@@ -51,6 +64,21 @@ class Supervisor:
                     os.close(descriptor)
             if any(when <= time.monotonic() for when in self.due.values()):
                 self._start_again()
+
+    def _probe(self) -> None:
+        """Have the backends of load balancers asked, if there are any. The threads go on until we are ended."""
+        changed, self.told = self.told, False
+        if self.prober is not None:
+            if changed:
+                self.prober.reload()
+        elif read_checks(self.folder):
+            from netemu.agent.carrier import Carrier
+            from netemu.agent.prober import Prober
+
+            carrier = Carrier(self.folder)
+            self.prober = Prober(self.folder, carrier)
+            for work in (carrier.run, self.prober.run):
+                threading.Thread(target=_or_end, args=(work,), daemon=True).start()
 
     def _watch(self, daemons: list[ProcessRecord]) -> list[int]:
         """Descriptors of the daemons that run; those that do not become due."""
@@ -81,7 +109,7 @@ class Supervisor:
         patience = min(self.due.values()) - time.monotonic() if self.due else None
         poll.poll(None if patience is None else max(0.0, patience) * 1000)
         with contextlib.suppress(BlockingIOError):
-            os.read(self.wakeup, 4096)
+            self.told = bool(os.read(self.wakeup, 4096))
 
     def _start_again(self) -> None:
         """Start what is due, with the lab's lock: `up` and `down` have precedence."""
@@ -112,3 +140,13 @@ class Supervisor:
     def _postpone(self) -> None:
         later = time.monotonic() + LOCK_PAUSE
         self.due = {name: max(when, later) for name, when in self.due.items()}
+
+
+def _or_end(work: Callable[[], None]) -> None:
+    """Work in a thread; should it fail, so do we as a whole: `status` tells, and `up` starts us again."""
+    try:
+        work()
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)

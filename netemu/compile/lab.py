@@ -5,6 +5,7 @@ from __future__ import annotations
 from netemu.azure.network import Network
 from netemu.compile.edge import compile_edge
 from netemu.compile.fabric import compile_fabric
+from netemu.compile.health_checks import health_checks
 from netemu.compile.internet import compile_internet
 from netemu.compile.machines import compile_machines
 from netemu.compile.numbering import Numbering, number
@@ -30,4 +31,9 @@ def compile_lab(network: Network, folder: str, numbers: Numbering | None = None,
         *machines,
     ]
     every: list[Veth] = [*veths, *uplink, *host_links, *nics]
-    return Lab(name=network.name, namespaces={n.name: n for n in namespaces}, veths=every)
+    return Lab(
+        name=network.name,
+        namespaces={n.name: n for n in namespaces},
+        veths=every,
+        checks=health_checks(network),
+    )

@@ -14,7 +14,7 @@ from netemu.lab import names, start
 from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.interrupts import Interrupts
 from netemu.lab.missing import is_alive
-from netemu.lab.parts import content_of, files
+from netemu.lab.parts import checks, content_of, files
 from netemu.lab.survey import Desired, clear, reconciler
 from netemu.linux import processes
 from netemu.linux.difference import Change, File, Whole
@@ -50,6 +50,7 @@ class Changer:
             for path, content in files(namespace, folder):
                 if _write(path, content):
                     self._reload(namespace, os.path.basename(path))
+        _write(*checks(lab, folder))
         gone = [c.namespace for c in kernel if c.action == "-" and isinstance(c.thing, Whole)]
         if kernel:
             self._namespaces(kernel)

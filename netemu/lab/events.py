@@ -18,9 +18,10 @@ class Event(Struct, frozen=True):
     time: float
     """Seconds since the epoch."""
     what: str
-    """`ended`, `started` or `failed`; `chosen` for what spreads flows over the backends of load balancers."""
+    """`ended`, `started` or `failed`; `chosen` for what spreads flows over the backends of load balancers; `up` or
+    `down` for a backend."""
     subject: str
-    """For example `dns.shop-vnet`."""
+    """For example `dns.shop-vnet`, or `<load balancer>/<probe> <NIC>/<IP configuration>`."""
     detail: str = ""
 
 

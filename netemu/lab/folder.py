@@ -5,6 +5,7 @@
     <lab>/kept.json      addresses and numbers that stay when the scenario changes
     <lab>/applied        the rulesets as they were loaded last; applied.<node> when health has changed since
     <lab>/health.json    which backends of load balancers are down
+    <lab>/checks.json    what the agent asks backends; probed.json: what it has found out
     <lab>/desired        the compiled state that the lab was brought to, and from which text
     <lab>/netns/<node>   the namespaces, bind-mounted
     <lab>/etc/<node>/    resolv.conf, hosts and hostname of a machine

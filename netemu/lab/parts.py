@@ -9,6 +9,7 @@ from netemu.compile.numbering import FABRIC
 from netemu.lab import names
 from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.missing import is_alive
+from netemu.lab.probing import checks_file, checks_text
 from netemu.lab.start import AGENT
 from netemu.linux.difference import Action, Change, File, Thing
 from netemu.linux.state import Lab, Namespace, Program
@@ -28,17 +29,22 @@ def files(namespace: Namespace, folder: LabFolder) -> Iterator[tuple[str, str]]:
         yield f"{folder.daemons}/{name}", content
 
 
+def checks(lab: Lab, folder: LabFolder) -> tuple[str, str]:
+    """The file of what the agent asks: its path and its content."""
+    return str(checks_file(folder)), checks_text(lab.checks)
+
+
 def part_changes(lab: Lab, folder: LabFolder, record: Record) -> list[Change]:
     """What has to be done to the files, names, daemons and programs of a lab that is there."""
     return [*_files(lab, folder), *_names(lab, folder), *_processes(lab, record, folder), *_agent(record)]
 
 
 def _files(lab: Lab, folder: LabFolder) -> Iterator[Change]:
-    for namespace in lab.namespaces.values():
-        for path, content in files(namespace, folder):
-            there = content_of(path)
-            if there != content:
-                yield Change(namespace.name, "+" if there is None else "~", File(path))
+    of_nodes = ((each.name, *file) for each in lab.namespaces.values() for file in files(each, folder))
+    for node, path, content in (*of_nodes, (FABRIC, *checks(lab, folder))):
+        there = content_of(path)
+        if there != content:
+            yield Change(node, "+" if there is None else "~", File(path))
 
 
 def content_of(path: str) -> str | None:

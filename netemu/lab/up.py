@@ -27,7 +27,7 @@ from netemu.lab.guest_requests import refuse_impossible
 from netemu.lab.health import prune
 from netemu.lab.interrupts import Interrupted, Interrupts
 from netemu.lab.missing import missing
-from netemu.lab.parts import files, part_changes
+from netemu.lab.parts import checks, files, part_changes
 from netemu.lab.present import is_there
 from netemu.lab.requirements import require_library, require_root, require_tool
 from netemu.lab.source import Order
@@ -270,6 +270,8 @@ def _build(
     folder.write(record)
     for namespace in lab.namespaces.values():
         _write_files(namespace, folder)
+    path, content = checks(lab, folder)
+    Path(path).write_text(content)
     names.publish(folder, lab.namespaces, with_files)
     done, steps = 0, len(lab.namespaces) * 2
 

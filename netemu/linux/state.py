@@ -133,6 +133,28 @@ Down = dict[str, tuple[int, ...]]
 """The members that are down, by group."""
 
 
+class Check(Struct, frozen=True):
+    """Asks one place again and again whether it is up. Times are seconds."""
+
+    namespace: str
+    """Where it is asked from."""
+    watch: str
+    """What the health of those who are asked alike goes by; with `member` it is the name of this check."""
+    member: str
+    kind: str
+    """`tcp`: a handshake will do; `http` and `https`: the answer to a GET has to be 200."""
+    source: int
+    address: int
+    port: int
+    path: str
+    interval: float
+    timeout: float
+    fall: int
+    """Failures in a row after which what was up is down."""
+    rise: int
+    """Successes in a row after which what was down is up."""
+
+
 class Program(Struct, frozen=True):
     """A program that runs in a namespace from `up` to `down`."""
 
@@ -175,6 +197,8 @@ class Lab(Struct):
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     veths: list[Veth] = field(default_factory=list)
     down: Down = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    """What the agent asks, and so finds out who is down."""
 
     def ends(self) -> dict[str, list[tuple[End, Veth]]]:
         """The veth ends of each namespace."""
