@@ -73,11 +73,14 @@ class Carrier:
 
     def _carry_out(self, new: dict[Key, Finding], asked: set[Key] | None) -> None:
         findings = read_findings(self.folder)
+        reports = {key: finding.state == "up" for key, finding in new.items()}
         if asked is not None:
             findings = _only(findings, asked)
-        if new:
-            reports = [Report(*_parts(watch), member, each.state == "up") for (watch, member), each in new.items()]
-            set_backend_states(self.folder, reports)
+            # What was found out of somebody who is gone may have been carried out after `up` has forgotten them.
+            reports = dict.fromkeys(self.folder.health().sick() - asked, True) | reports
+        if reports:
+            told = [Report(*_parts(watch), member, up) for (watch, member), up in reports.items()]
+            set_backend_states(self.folder, told)
         for (watch, member), finding in new.items():
             findings.setdefault(watch, {})[member] = finding
         write_findings(self.folder, findings)
