@@ -17,6 +17,7 @@ COMMANDS = {
     "up": "life", "plan": "life", "down": "life", "ls": "life", "status": "life",
     "exec": "inside", "shell": "inside", "capture": "inside",
     "validate": "files", "lint": "lint", "schema": "files", "graph": "files",
+    "lb": "lb",
     "verify": "proof", "explain": "explain", "report": "proof",
     "flow": "watcher", "next-hop": "watcher", "routes": "watcher", "rules": "watcher", "topology": "watcher",
     "doctor": "machine", "boot": "boot", "completion": "machine",

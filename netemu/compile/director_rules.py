@@ -64,6 +64,14 @@ def _named(*parts: str) -> str:
     return f"{name[: NAME_LIMIT - 17]}~{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
 
 
+def chains_of(rule: AnyRule) -> tuple[str, ...]:
+    """The chains whose counters are this rule's: what it has passed on has its name as comment."""
+    if isinstance(rule, InboundNatRule):
+        return (_named("nat", rule.loadBalancer, rule.name),)
+    first = [_named(kind, rule.loadBalancer, rule.name) for kind in ("rule", "hop")]
+    return (*first, *(f"{name}/chosen" for name in first))
+
+
 class _Table:
     """The parts of the table, collected rule by rule."""
 
