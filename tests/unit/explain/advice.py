@@ -57,8 +57,8 @@ def follow(data: Data, remedy: Remedy) -> Data:
     return changed
 
 
-def verdict_after(data: Data, explanation: Explanation, remedies: list[Remedy]) -> Verdict:
-    """What Azure does with the flow when all these remedies are followed."""
+def followed(data: Data, explanation: Explanation, remedies: list[Remedy]) -> tuple[Network, Flow]:
+    """The network and the flow when all these remedies are followed."""
     network, to = network_of(data), explanation.flow.destinationAddress
     for remedy in remedies:
         data = follow(data, remedy)
@@ -66,7 +66,18 @@ def verdict_after(data: Data, explanation: Explanation, remedies: list[Remedy]) 
         to = address_of(network, remedy.to) if remedy.to is not None else to
     old = explanation.flow
     asked = Flow(old.source, IPv4Address(to), old.protocol, old.destinationPort, old.sourcePort, old.sourceAddress)
+    return network, asked
+
+
+def verdict_after(data: Data, explanation: Explanation, remedies: list[Remedy]) -> Verdict:
+    """What Azure does with the flow then."""
+    network, asked = followed(data, explanation, remedies)
     return Engine(network).judge(asked)
+
+
+def explain_after(data: Data, explanation: Explanation, remedies: list[Remedy]) -> Explanation:
+    """The explanation of the flow then."""
+    return explain(*followed(data, explanation, remedies))
 
 
 def works(verdict: Verdict) -> bool:

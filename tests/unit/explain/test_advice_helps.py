@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from advice import flow, network_of, verdict_after, works
+from advice import explain_after, flow, network_of, verdict_after, works
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_scenarios import scenarios
@@ -62,3 +62,20 @@ def test_a_rule_that_is_advised_has_a_free_priority_before_the_rule_that_denies(
             assert 100 <= rule["priority"] <= 4096
             assert rule["priority"] not in taken or taken[rule["priority"]] in moved
             assert denier is None or rule["priority"] < moved.get(obstacle.rule, denier.priority)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(scenarios(), questions)
+def test_every_remedy_gets_the_packet_past_its_obstacle(data, question):
+    network = network_of(data)
+    explanation = explain(network, flow(network, *question))
+    followed = []
+    for obstacle in explanation.obstacles:
+        for remedy in obstacle.remedies:
+            after = explain_after(data, explanation, [*followed, remedy])
+            assert after.works or place_of(after.obstacles[0]) != place_of(obstacle)
+        followed += obstacle.remedies[:1]
+
+
+def place_of(obstacle):
+    return obstacle.way, obstacle.stage, obstacle.place, obstacle.networkSecurityGroup, obstacle.rule

@@ -82,6 +82,52 @@ def test_where_no_priority_is_free_before_the_denial_the_rules_behind_make_room(
     assert len(edits) == 3
 
 
+def test_a_priority_that_azure_has_not_is_never_advised():
+    found = advised(two_tiers(rule(4096, "Deny", protocol="Udp"), rule(4095, "Deny")), "web1", "db1").obstacles[0]
+    assert found.remedies[0].edits[0].value["priority"] < 4095
+    public_only = public(rule(4096, "Allow", destinationPortRange=80))
+    found = advised(public_only, "visitor", "db-ip", 443).obstacles[0]
+    assert found.rule == "DenyAllInBound"
+    assert found.remedies[0].edits[0].value["priority"] == 4095
+
+
+def test_equal_addresses_in_another_network_do_not_narrow_the_advice():
+    data = two_tiers(rule(4096, "Deny", protocol="*"))
+    data["virtualNetworks"]["twin"] = {
+        "addressSpace": "10.0.0.0/16", "subnets": {"web": {"addressPrefix": "10.0.1.0/24"}},
+    }  # fmt: skip
+    found = advised(data, "web1", "db1").obstacles[0]
+    assert found.remedies[0].edits[0].value["sourceAddressPrefix"] == "10.0.1.0/24"
+
+
+def test_addresses_that_a_lab_has_given_out_stay_while_advice_is_tried():
+    from ipaddress import IPv4Address
+
+    from advice import flow, network_of
+
+    from netemu.azure.given import Given
+    from netemu.azure.network import resolve
+    from netemu.explain import explain
+
+    scenario = network_of(two_tiers(rule(200, "Deny", protocol="*"))).scenario
+    network = resolve(scenario, Given(addresses={"db1-nic/ipconfig1": IPv4Address("10.0.2.77")}))
+    asked = flow(network, "web1", "db1")
+    assert str(asked.destinationAddress) == "10.0.2.77"
+    assert explain(network, asked).works_then
+
+
+def test_what_azure_would_refuse_is_no_advice():
+    from advice import network_of
+
+    from netemu.explain.edits import Edit, edited
+
+    scenario = network_of(two_tiers(rule(200, "Deny"))).scenario
+    path = ("networkSecurityGroups", "db-nsg", "securityRules", "again")
+    assert edited(scenario, (Edit(path, rule(201, "Deny")),)) is not None
+    assert edited(scenario, (Edit(path, rule(200, "Deny")),)) is None
+    assert edited(scenario, (Edit(("virtualMachines", "web1", "colour"), "blue"),)) is None
+
+
 def test_a_denial_of_one_machine_is_answered_by_a_rule_for_that_machine_only():
     found = advised(two_tiers(rule(100, "Deny", sourceAddressPrefix="10.0.1.4")), "web1", "db1").obstacles[0]
     assert found.remedies[0].edits[0].value["sourceAddressPrefix"] == "10.0.1.4"
@@ -380,6 +426,18 @@ def test_a_public_ip_on_another_nic_takes_default_outbound_access_away():
     found = advised(data, "web1", "visitor", 443).obstacles[0]
     assert "`ip` on another NIC of `web1` takes its default outbound access away (OUT-6)" in found.what
     assert found.remedies[0].edits[1].path == ("networkInterfaces", "nic0", "publicIPAddress")
+
+
+def test_a_machine_with_a_basic_public_ip_gets_another_basic_one():
+    data = two_tiers()
+    data["publicIPAddresses"] = {"ip": {"sku": "Basic"}}
+    data["networkInterfaces"] = {
+        "nic0": {"subnet": "net/web"},
+        "nic1": {"subnet": "net/web", "publicIPAddress": "ip"},
+    }
+    data["virtualMachines"]["web1"] = {"networkInterfaces": ["nic0", "nic1"]}
+    found = advised(data, "web1", "visitor", 443).obstacles[0]
+    assert found.remedies[0].edits[0].value == {"sku": "Basic"}
 
 
 def test_an_appliance_that_does_not_translate_reaches_nobody_on_the_internet():
