@@ -44,6 +44,13 @@ def test_a_machine_with_everything_needed_is_fine(monkeypatch: pytest.MonkeyPatc
     assert "all that netemu needs is here" in done.output
     assert "WireGuard (missing): WireGuard inside a VM needs wireguard-go" in done.output
     assert "modprobe wireguard" in done.output
+    assert "a kernel that has everything, without root: netemu boot" in done.output
+
+
+def test_a_machine_that_lacks_nothing_is_not_sent_to_another_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_all(monkeypatch)
+    monkeypatch.setattr(doctor.user_namespaces, "why_not", lambda: "")
+    assert "netemu boot" not in CliRunner().invoke(doctor_command).output
 
 
 def test_a_needed_feature_that_is_missing_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
