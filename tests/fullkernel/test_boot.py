@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import select
@@ -55,11 +56,11 @@ def test_a_command_runs_there_as_root_with_these_files_and_leaves_only_what_it_m
         uname -rv; id -u; pwd; cat; echo 'on stderr' >&2
         ls --version | head -1
         command -v netemu
-        netemu doctor | grep missing | grep -v bird | grep -v haproxy | grep -v swanctl | grep -v openvpn
         cat '{kept}/before'; echo 'from there' > '{kept}/after'
         echo lost > '{tmp_path}/lost'; rm '{__file__}'
         ls /sys/class/net
         ls -l /dev/net/tun
+        netemu doctor --output json
         exit 7
     """
     done = boot("--writable", str(kept), "--", "sh", "-c", script, input="standard input\n")
@@ -71,6 +72,9 @@ def test_a_command_runs_there_as_root_with_these_files_and_leaves_only_what_it_m
     assert lines[6] == str(NETEMU)
     assert lines[7:9] == ["from here", "lo"]
     assert lines[9].startswith("crw-rw-rw-")
+    features = {row["name"]: row["state"] for row in json.loads("".join(lines[10:])) if row["kind"] == "kernel"}
+    assert {name: state for name, state in features.items() if state != "present"} == {}
+    assert {"IPVS", "netem", "IPsec ESP", "labs without root"} <= set(features)
     assert done.stderr == ""
     assert (kept / "after").read_text() == "from there\n"
     assert not (tmp_path / "lost").exists()
