@@ -19,7 +19,7 @@ COMMANDS = {
     "validate": "files", "lint": "lint", "schema": "files", "graph": "files",
     "lb": "lb",
     "verify": "proof", "explain": "explain", "report": "proof",
-    "flow": "watcher", "next-hop": "watcher", "routes": "watcher", "rules": "watcher", "topology": "watcher",
+    "flow": "flow", "next-hop": "watcher", "routes": "watcher", "rules": "watcher", "topology": "watcher",
     "doctor": "machine", "boot": "boot", "completion": "machine",
 }  # fmt: skip
 """Command to the module of this package that has it."""

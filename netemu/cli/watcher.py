@@ -1,4 +1,4 @@
-"""flow, next-hop, routes, rules, topology: Network Watcher's questions."""
+"""next-hop, routes, rules, topology: Network Watcher's questions about the network."""
 
 from __future__ import annotations
 
@@ -6,107 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netemu.cli.options import complete_labs, file_or_lab_options, output_option
+from netemu.cli.options import complete_labs, complete_nodes, file_or_lab_options, output_option
 
 if TYPE_CHECKING:
-    from netemu.azure.steps import Verdict
-    from netemu.azure.verdict import Engine
-    from netemu.lab.watch import Watched
-    from netemu.watcher.question import Question
-
-
-@click.command("flow")
-@click.argument("source", metavar="VM|NIC|HOST")
-@click.option("--to", metavar="NAME|ADDRESS", help="Outbound: whom it speaks to.")
-@click.option("--from", "remote_name", metavar="NAME|ADDRESS", help="Inbound: who speaks to it.")
-@click.option("--protocol", default="Tcp", show_default=True, help="Tcp, Udp, Icmp, Esp, Ah or a number.")
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="The port that is spoken to.")
-@click.option("--source-port", type=click.IntRange(0, 65535), metavar="N", help="The port of whoever speaks.")
-@click.option("--direction", type=click.Choice(["Inbound", "Outbound"], case_sensitive=False), help="As az has it.")
-@click.option("--local", metavar="ADDRESS:PORT", help="With --direction: the VM's end.")
-@click.option("--remote", metavar="ADDRESS:PORT", help="With --direction: the other end; * for any port.")
-@file_or_lab_options
-@output_option
-def flow_command(
-    source: str, to: str | None, remote_name: str | None, protocol: str, port: int | None, source_port: int | None,
-    direction: str | None, local: str | None, remote: str | None, file: str | None, lab: str | None, form: str,
-) -> None:  # fmt: skip
-    r"""Say what becomes of a flow: what the NSGs say (IP flow verify), its whole way, and the way of the reply.
-
-    \b
-    Example:  netemu flow web1 --to db1 --port 5432
-              netemu flow web1 --from visitor --port 80
-              netemu flow web1 --direction Inbound --local 10.0.1.4:22 --remote 198.51.100.7:* --protocol TCP
-              netemu flow web1 --to 8.8.8.8 --protocol Icmp --file scenarios/three-tier.yaml -o json
-    """
-    if direction is not None:
-        given = (to, remote_name, port, source_port)
-        if local is None or remote is None or any(value is not None for value in given):
-            raise click.UsageError("--direction takes --local and --remote, and neither --to, --from nor ports.")
-    elif local is not None or remote is not None:
-        raise click.UsageError("--local and --remote need --direction Inbound or Outbound.")
-    elif (to is None) == (remote_name is None):
-        raise click.UsageError("say where it goes with --to, or where it comes from with --from.")
-    from netemu.azure.verdict import Engine
-    from netemu.watcher import question
-
-    watched = _watched(file, lab)
-    engine = Engine(watched.network)
-    if direction is not None:
-        which: Any = direction.capitalize()
-        asked = question.verify(engine, source, which, local or "", remote or "", protocol)
-    else:
-        ports = question.Ports(protocol, port, source_port)
-        ask = question.outbound if to is not None else question.inbound
-        asked = ask(engine, source, to or remote_name or "", ports)
-    verdict = engine.judge(asked.flow) if asked.flow is not None else None
-    if form == "table":
-        _show_flow(engine, asked, verdict)
-    else:
-        _emit(form, _flow_data(engine, asked, verdict))
-
-
-def _flow_data(engine: Engine, asked: Question, verdict: Verdict | None) -> dict[str, Any]:
-    """What test-ip-flow, run-configuration-diagnostic and test-connectivity of az answer, and the walk."""
-    from netemu.watcher.connectivity import connectivity_check
-    from netemu.watcher.flow import configuration_diagnostic, ip_flow_verify
-    from netemu.watcher.walk import verdict_data
-
-    data: dict[str, Any] = {}
-    if asked.nic is not None:
-        data |= ip_flow_verify(engine, asked.nic, asked.direction, asked.packet)
-        data |= configuration_diagnostic(engine, asked.nic, asked.direction, asked.packet)
-    if asked.flow is not None and verdict is not None:
-        data |= connectivity_check(engine, asked.flow, verdict)
-        data["verdict"] = verdict_data(engine, verdict)
-    return data
-
-
-def _show_flow(engine: Engine, asked: Question, verdict: Verdict | None) -> None:
-    from netemu.cli.output import az_table
-    from netemu.watcher import text
-    from netemu.watcher.flow import ip_flow_verify
-
-    if asked.nic is not None:
-        answer = ip_flow_verify(engine, asked.nic, asked.direction, asked.packet)
-        az_table(["Access", "RuleName"], [[answer["access"], answer["ruleName"]]])
-        click.echo(f"\nThat is what NSGs say to {asked.packet} {asked.direction.lower()} at {asked.nic.name}.")
-    if verdict is None:
-        click.echo("Nobody in the scenario has that address, so there is no way to follow.")
-        return
-    for title, shown in (("its way", verdict), ("the reply's", verdict.reply)):
-        if shown is None:
-            continue
-        click.echo(f"\n{title}:")
-        for number, (_, lines) in enumerate(text.walk_lines(shown), start=1):
-            click.echo(f"{number:>3}. {lines[0]}")
-            for line in lines[1:]:
-                click.echo(f"     {line}")
-    click.echo(f"\nverdict  {text.conclusion(verdict)}\nreply    {text.answer(verdict)}")
+    from netemu.verify.readback.rules import RuleRow
 
 
 @click.command("next-hop")
-@click.argument("source", metavar="VM|NIC")
+@click.argument("source", shell_complete=complete_nodes, metavar="VM|NIC")
 @click.option("--to", required=True, metavar="NAME|ADDRESS", help="The destination.")
 @file_or_lab_options
 @output_option
@@ -118,23 +25,42 @@ def next_hop_command(source: str, to: str, file: str | None, lab: str | None, fo
               netemu next-hop web1 --to 8.8.8.8 --file scenarios/udr-firewall.yaml -o json
     """
     from netemu.azure.verdict import Engine
-    from netemu.cli.output import az_table
+    from netemu.azure.walk import PLATFORM_ADDRESSES
+    from netemu.cli.looking import chosen, conclude, kernel_data
+    from netemu.cli.output import az_table, emit
     from netemu.watcher import question
     from netemu.watcher.routes import next_hop
 
-    watched = _watched(file, lab)
+    watched = chosen(file, lab)
     engine = Engine(watched.network)
     nic, destination = question.towards(engine, source, to)
     answer = next_hop(engine, nic, destination)
+    text, found = "", list[str]()
+    with watched.plane() as plane:
+        if plane is not None:
+            from netemu.verify.readback import questions
+
+            text, found = questions.next_hop(plane, engine, nic, int(destination))
+            answer |= kernel_data(found, nextHop=text)
     if form != "table":
-        _emit(form, answer)
-        return
-    names = ["nextHopIpAddress", "nextHopType", "routeTableId"]
-    az_table([name[0].upper() + name[1:] for name in names], [[answer.get(name, "") for name in names]])
+        emit(answer, form)
+    else:
+        names = ["nextHopIpAddress", "nextHopType", "routeTableId"]
+        headings = [name[0].upper() + name[1:] for name in names]
+        row = [answer.get(name, "") for name in names]
+        if watched.folder is not None:
+            headings.append("Kernel")
+            row.append(f"{'✗ ' if found else ''}{text}")
+        az_table(headings, [row])
+        if int(destination) in PLATFORM_ADDRESSES:
+            click.echo(
+                f"\nThat is what the routes say; {destination} is the platform's, which no route diverts (RT-24)."
+            )
+    conclude(watched, found, quiet=form != "table")
 
 
 @click.command("routes")
-@click.argument("nic", metavar="NIC|VM")
+@click.argument("nic", shell_complete=complete_nodes, metavar="NIC|VM")
 @file_or_lab_options
 @output_option
 def routes_command(nic: str, file: str | None, lab: str | None, form: str) -> None:
@@ -145,28 +71,47 @@ def routes_command(nic: str, file: str | None, lab: str | None, form: str) -> No
               netemu routes client1 --file scenarios/udr-firewall.yaml
     """
     from netemu.azure.verdict import Engine
-    from netemu.cli.output import az_table
+    from netemu.cli.looking import chosen, conclude, kernel_data
+    from netemu.cli.output import az_table, emit
     from netemu.watcher import question
-    from netemu.watcher.routes import effective_route_table
+    from netemu.watcher.routes import effective_route_table, in_azures_order
 
-    watched = _watched(file, lab)
+    watched = chosen(file, lab)
     engine = Engine(watched.network)
-    answer = effective_route_table(engine, question.nic_named(engine.network, nic))
+    which = question.nic_named(engine.network, nic)
+    answer = effective_route_table(engine, which)
+    kernel: list[tuple[str, bool]] = []
+    found: list[str] = []
+    with watched.plane() as plane:
+        if plane is not None:
+            from netemu.verify.readback import questions
+
+            rows, found = questions.effective_routes(plane, engine, which)
+            by_route = {row.route: row for row in rows}
+            ordered = [by_route.get(route) for route in in_azures_order(engine.effective_routes(which.subnet))]
+            kernel = [(row.kernel, row.difference is None) if row is not None else ("", False) for row in ordered]
+            answer |= kernel_data(found, routes=[{"kernel": text, "same": same} for text, same in kernel])
     if form != "table":
-        _emit(form, answer)
-        return
-    rows = [
-        [
-            route["source"], route["state"], " ".join(route["addressPrefix"]), route["nextHopType"],
-            " ".join(route["nextHopIpAddress"]),
-        ]
-        for route in answer["value"]
-    ]  # fmt: skip
-    az_table(["Source", "State", "Address Prefix", "Next Hop Type", "Next Hop IP"], rows)
+        emit(answer, form)
+    else:
+        lines = [
+            [
+                route["source"], route["state"], " ".join(route["addressPrefix"]), route["nextHopType"],
+                " ".join(route["nextHopIpAddress"]),
+            ]
+            for route in answer["value"]
+        ]  # fmt: skip
+        headings = ["Source", "State", "Address Prefix", "Next Hop Type", "Next Hop IP"]
+        if watched.folder is not None:
+            headings.append("Kernel")
+            for line, (text, same) in zip(lines, kernel, strict=True):
+                line.append(text if same else f"✗ {text}")
+        az_table(headings, lines)
+    conclude(watched, found, quiet=form != "table")
 
 
 @click.command("rules")
-@click.argument("nic", metavar="NIC|VM")
+@click.argument("nic", shell_complete=complete_nodes, metavar="NIC|VM")
 @file_or_lab_options
 @output_option
 def rules_command(nic: str, file: str | None, lab: str | None, form: str) -> None:
@@ -177,33 +122,58 @@ def rules_command(nic: str, file: str | None, lab: str | None, form: str) -> Non
               netemu rules web1 -o json --file scenarios/three-tier.yaml
     """
     from netemu.azure.verdict import Engine
+    from netemu.cli.looking import chosen, conclude, kernel_data
+    from netemu.cli.output import emit
     from netemu.watcher import question
     from netemu.watcher.rules import effective_security_groups, security_group_view
 
-    watched = _watched(file, lab)
+    watched = chosen(file, lab)
     engine = Engine(watched.network)
     network = engine.network
-    if form != "table" and nic not in network.nics and nic in network.machines:
-        _emit(form, security_group_view(engine, network.machines[nic]))
-        return
-    chosen = question.nic_named(network, nic)
-    answer = effective_security_groups(engine, chosen)
+    whole = form != "table" and nic not in network.nics and nic in network.machines
+    nics = network.machines[nic].nics if whole else (question.nic_named(network, nic),)
+    answer = security_group_view(engine, network.machines[nic]) if whole else effective_security_groups(engine, nics[0])
+    found: list[str] = []
+    rows: list[RuleRow] = []
+    with watched.plane() as plane:
+        if plane is not None:
+            from netemu.verify.readback import questions
+
+            for each in nics:
+                more, differences = questions.effective_rules(plane, engine, each)
+                rows += more
+                found += differences
+            answer |= kernel_data(found, rules=[_kernel_rule(row) for row in rows])
     if form != "table":
-        _emit(form, answer)
+        emit(answer, form)
     else:
-        _show_rules(chosen.name, answer)
+        _show_rules(nics[0].name, answer, rows if watched.folder is not None else None)
+    conclude(watched, found, quiet=form != "table")
 
 
-def _show_rules(nic: str, answer: dict[str, Any]) -> None:
+def _kernel_rule(row: RuleRow) -> dict[str, Any]:
+    from netemu.watcher.flow import named
+
+    return {
+        "networkSecurityGroup": row.networkSecurityGroup,
+        "place": row.place,
+        "direction": row.direction,
+        "name": named(row.name),
+        "packets": row.packets,
+        "same": row.difference is None,
+    }
+
+
+def _show_rules(nic: str, answer: dict[str, Any], kernel: list[RuleRow] | None) -> None:
     from netemu.cli.output import az_table
+    from netemu.watcher.flow import named
 
+    by_rule = {(row.networkSecurityGroup, row.direction, named(row.name)): row for row in kernel or ()}
     rows = []
     for group in answer["value"]:
         places = {kind: resource["id"].rpartition("/")[2] for kind, resource in group["association"].items()}
-        names = [
-            places.get("networkInterface", "-"), places.get("subnet", "-"),
-            group["networkSecurityGroup"]["id"].rpartition("/")[2],
-        ]  # fmt: skip
+        name = group["networkSecurityGroup"]["id"].rpartition("/")[2]
+        names = [places.get("networkInterface", "-"), places.get("subnet", "-"), name]
         for rule in group["effectiveSecurityRules"]:
             what = [rule["name"], rule["protocol"], rule["direction"], rule["access"], str(rule["priority"])]
             ends = [
@@ -211,12 +181,22 @@ def _show_rules(nic: str, answer: dict[str, Any]) -> None:
                 for side in ("source", "destination")
             ]
             rows.append([*names, *what, *ends])
+            if kernel is not None:
+                rows[-1].append(_kernel_cell(by_rule.get((name, rule["direction"], rule["name"]))))
             names = ["", "", ""]
     if not rows:
         click.echo(f"no NSG applies to {nic}: everything passes, but a Standard public IP is closed (OUT-17)")
         return
     headings = ["NIC", "Subnet", "NSG", "Rule Name", "Protocol", "Direction", "Access", "Priority"]
-    az_table([*headings, "Source", "Destination"], rows)
+    az_table([*headings, "Source", "Destination", *(["Kernel"] if kernel is not None else [])], rows)
+
+
+def _kernel_cell(row: RuleRow | None) -> str:
+    if row is None:
+        return "✗"
+    plural = "" if row.packets == 1 else "s"
+    counted = f"{row.packets} packet{plural}" if row.packets is not None else "matches nothing"
+    return counted if row.difference is None else f"✗ {counted if row.packets is not None else 'not there'}"
 
 
 @click.command("topology")
@@ -230,7 +210,8 @@ def topology_command(what: str | None, form: str) -> None:
     """
     from datetime import UTC, datetime
 
-    from netemu.cli.output import az_table
+    from netemu.cli.looking import conclude, kernel_data
+    from netemu.cli.output import az_table, emit
     from netemu.lab.rootless import step_inside_for
     from netemu.lab.watch import watched_either
     from netemu.watcher.topology import topology
@@ -238,8 +219,18 @@ def topology_command(what: str | None, form: str) -> None:
     step_inside_for(what)
     watched = watched_either(what)
     answer = topology(watched.network, datetime.now(UTC), watched.modified)
+    found: list[str] = []
+    with watched.plane() as plane:
+        if plane is not None:
+            import msgspec
+
+            from netemu.verify.readback import questions
+
+            attached, found = questions.topology(plane)
+            answer |= kernel_data(found, networkInterfaces=[msgspec.to_builtins(each) for each in attached])
     if form != "table":
-        _emit(form, answer)
+        emit(answer, form)
+        conclude(watched, found, quiet=True)
         return
     rows: list[list[object]] = []
     for resource in answer["resources"]:
@@ -249,20 +240,4 @@ def topology_command(what: str | None, form: str) -> None:
             rows.append([*names, other["associationType"], other["name"]])
             names = ["", "", ""]
     az_table(["Name", "Type", "Location", "Association", "With"], rows)
-
-
-def _watched(file: str | None, lab: str | None) -> Watched:
-    from netemu.lab.rootless import step_inside
-    from netemu.lab.watch import watched
-
-    if file is not None and lab is not None:
-        raise click.UsageError("name a file or a lab, not both.")
-    if file is None:
-        step_inside(lab)
-    return watched(file, lab)
-
-
-def _emit(form: str, data: Any) -> None:
-    from netemu.cli.output import emit
-
-    emit(data, form)
+    conclude(watched, found)

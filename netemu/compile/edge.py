@@ -162,6 +162,7 @@ chain unsolicited {{
  type filter hook forward priority 0; policy accept;
  iifname != "{UPLINK}" accept
  ct state untracked accept
+ ip protocol {{ 4, 47 }} ct status & dnat != 0 counter drop comment "protocol"
  ct status & (dnat | seen-reply) != 0 accept
  ct state related accept
  counter drop comment "outbound only"

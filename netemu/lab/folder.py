@@ -384,7 +384,7 @@ def find(name: str | None) -> LabFolder:
         raise PersonError("no lab is up; start one with `netemu up SCENARIO.yaml`")
     if len(present) > 1:
         names = ", ".join(folder.name for folder in present)
-        raise PersonError(f"several labs are up ({names}); name one (exec, shell and capture: --lab NAME)")
+        raise PersonError(f"several labs are up ({names}); name one (where that is no argument: --lab NAME)")
     return present[0]
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from netemu.azure.network import Network, resolve
-from netemu.errors import PersonError
+from netemu.errors import PersonError, SystemRefusal
 from netemu.lab.folder import LabFolder, find, labs
+from netemu.lab.present import CORE
+from netemu.lab.requirements import has_root
 from netemu.lab.source import resolve_source
+
+if TYPE_CHECKING:
+    from netemu.verify.readback.plane import Plane
 
 
 class Watched(Struct, frozen=True):
@@ -21,6 +29,28 @@ class Watched(Struct, frozen=True):
     """The lab, when it is one that is looked at."""
     modified: datetime
     """When the file was, or the lab came to be as it is."""
+
+
+    @contextlib.contextmanager
+    def plane(self) -> Iterator[Plane | None]:
+        """The lab's namespaces, opened for reading; None for a file."""
+        folder = self.folder
+        if folder is None:
+            yield None
+            return
+        if not has_root():
+            raise SystemRefusal(
+                f"lab {folder.name} is root's, and only root can read it back from the kernel; run netemu with sudo, "
+                "or ask about the scenario alone with --file FILE"
+            )
+        record = folder.read()
+        nodes = folder.nodes()
+        if record is None or record.state != "running" or not set(CORE) <= set(nodes):
+            raise PersonError(f"lab {folder.name} is not whole; `netemu up` completes it, `netemu down` removes it")
+        from netemu.verify.readback.plane import Plane
+
+        with Plane(self.network, {node: folder.namespace(node) for node in nodes}) as opened:
+            yield opened
 
 
 def watched(file: str | None, lab: str | None) -> Watched:

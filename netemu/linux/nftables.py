@@ -6,6 +6,7 @@ programming a namespace that has been deleted; so none is kept.
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from typing import Any
@@ -18,6 +19,9 @@ from netemu.linux.socket_buffers import send_large
 NETLINK_NETFILTER = 12
 NFT_MSG_GETGEN = 10 << 8 | 16
 NLM_F_REQUEST, NFTA_GEN_ID = 1, 1
+
+
+_COUNTED = re.compile(r"counter packets \d+ bytes \d+")
 
 
 class RulesetError(OSError):
@@ -72,10 +76,28 @@ def tables(namespace: int) -> list[str]:
 
 def elements(namespace: int, table: str, kind: str, name: str) -> list[str]:
     """The elements of a set or map, each as JSON, sorted: their order means nothing."""
+    return sorted(msgspec.json.encode(element).decode() for element in content(namespace, table, kind, name))
+
+
+def content(namespace: int, table: str, kind: str, name: str) -> list[Any]:
+    """The elements of a set or map as libnftables' JSON objects."""
     for entry in _list(namespace, f"list {kind} {table} {name}", terse=False):
         if kind in entry:
-            return sorted(msgspec.json.encode(element).decode() for element in entry[kind].get("elem", []))
+            found: list[Any] = entry[kind].get("elem", [])
+            return found
     return []
+
+
+def chain_text(namespace: int, table: str, chain: str) -> dict[int, str]:
+    """The rules of a chain as nft writes them, without what their counters say, by handle."""
+    handle = _handle(namespace)
+    handle.set_handle_output(True)
+    code, output, error = handle.cmd(f"list chain {table} {chain}")
+    if code != 0:
+        raise RulesetError(error.strip())
+    lines = (line.strip().rpartition(" # handle ") for line in output.splitlines())
+    found = {int(number): text for text, mark, number in lines if mark and number.isdecimal()}
+    return {number: _COUNTED.sub("counter", text) for number, text in found.items()}
 
 
 def _list(namespace: int, command: str, terse: bool) -> list[dict[str, Any]]:

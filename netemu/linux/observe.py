@@ -229,6 +229,12 @@ def _routes(netlink: Rtnetlink, found: Observed) -> None:
             found.foreign.append(item)
 
 
+def table_routes(netlink: Rtnetlink, table: int) -> Iterator[Route]:
+    """The routes of one table, whoever made them; the socket must be a strict one."""
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, *[0] * 8) + struct.pack("=HHI", 8, RTA_TABLE, table)
+    return (route(*message) for message in netlink.dump(RTM_GETROUTE, body))
+
+
 def route(buffer: bytes, start: int, end: int) -> Route:
     """Read an RTM_NEWROUTE."""
     _, length, _, _, table, _, _, _, flags = _rtmsg(buffer, start)

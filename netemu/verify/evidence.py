@@ -42,6 +42,7 @@ STAGES = {
     ("inbound_portless", "Standard public IP"): "public-closed",
     ("arrive", "nobody has this public address"): "edge-unknown",
     ("arrive", "private destination"): "edge-private",
+    ("unsolicited", "protocol"): "blocked",
     ("unsolicited", "outbound only"): "edge-unknown",
     ("leave", "no outbound translation"): "edge-untranslated",
     ("leave", "between links"): "edge-private",
@@ -128,7 +129,7 @@ class Counting:
             if before is None or rules is not counters.rules:
                 continue
             found += [
-                _decision(node, rule.chain, rule.comment, after - earlier, rule.drops)
+                decision(node, rule.chain, rule.comment, after - earlier, rule.drops)
                 for rule, earlier, after in zip(counters.rules, before, numbers, strict=True)
                 if after != earlier and rule.comment
             ]
@@ -148,13 +149,14 @@ def _rules(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, bool]
 def moved(before: Counters, after: Counters, drops: Mapping[tuple[str, str, str], bool]) -> list[Decision]:
     """The rules that saw a packet between two readings."""
     return [
-        _decision(*key, packets=after[key] - before.get(key, 0), dropped=drops[key])
+        decision(*key, packets=after[key] - before.get(key, 0), dropped=drops[key])
         for key in after
         if after[key] > before.get(key, 0)
     ]
 
 
-def _decision(node: str, chain: str, comment: str, packets: int, dropped: bool) -> Decision:
+def decision(node: str, chain: str, comment: str, packets: int, dropped: bool) -> Decision:
+    """What a counter stands for."""
     kind, _, rest = chain.partition("/")
     if rest and kind in ("outbound", "inbound"):
         stage = "nsg-out" if kind == "outbound" else "nsg-in"

@@ -7,7 +7,7 @@ from typing import Any
 from netemu.azure import resources as arm
 from netemu.azure.flow import PROTOCOLS, Packet, dotted, protocol_name
 from netemu.azure.network import Nic
-from netemu.azure.security import EffectiveRule
+from netemu.azure.security import DEFAULT_RULES, EffectiveRule
 from netemu.azure.verdict import Engine
 from netemu.watcher.ids import Ids, rule_label, rule_path
 
@@ -24,6 +24,11 @@ def ip_flow_verify(engine: Engine, nic: Nic, direction: arm.Direction, packet: P
         "ruleName": rule_path(rule.name, default=rule.isDefault),
         "ruleId": "" if rule.isDefault else ids.security_rule(rule.networkSecurityGroup, rule.name, default=False),
     }
+
+
+def named(rule: str) -> str:
+    """The name that IP flow verify gives a rule; no rule of the user's may be called like a default one (NSG-5)."""
+    return rule_path(rule, default=rule in DEFAULT_RULES) if rule else ""
 
 
 def configuration_diagnostic(engine: Engine, nic: Nic, direction: arm.Direction, packet: Packet) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from netemu.azure.steps import Step, Verdict
 
 
-def walk_lines(verdict: Verdict) -> Iterator[tuple[Step, list[str]]]:
-    """Each step with its lines: the step itself, then the rules or routes that were looked at."""
-    for step in verdict.steps:
-        yield step, [step.text, *_looked_at(step)]
+def step_lines(step: Step) -> list[str]:
+    """A step: the step itself, then the rules or routes that were looked at."""
+    return [step.text, *_looked_at(step)]
 
 
 def _looked_at(step: Step) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from harness import VISITOR, allow, rule
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -104,6 +106,16 @@ def test_a_standard_address_without_nsg_is_closed_and_a_basic_one_open(lab, kind
     assert getattr(lab, kind)("visitor", "open-ip", *port).answered
     assert getattr(lab, kind)("shut", "visitor", *port).answered
     assert getattr(lab, kind)("plain", "shut", *port).answered
+
+
+@pytest.mark.azure("ARP-4", "ARP-5")
+@pytest.mark.parametrize(("protocol", "carried"), [(47, False), (4, False), (50, True)], ids=["GRE", "IP in IP", "ESP"])
+def test_a_public_address_carries_no_tunnels_from_the_internet(lab, protocol, carried):
+    before = lab.counter("unsolicited", "protocol", "@edge")
+    with lab.socket("visitor", socket.SOCK_RAW, protocol) as sender, lab.tap("open") as tap:
+        sender.sendto(b"\0\0\x08\0" + bytes(20), (lab.address("open-ip"), 0))  # IPv4 in GRE
+        assert (tap.find(lambda frame: frame.haslayer(IP) and frame[IP].proto == protocol) is not None) == carried
+    assert lab.counter("unsolicited", "protocol", "@edge") == before + (not carried)
 
 
 @pytest.mark.azure("OUT-5", "OUT-4", "CT-15", "OUT-1")

@@ -62,6 +62,9 @@ def _from_outside(planner: Planner, source: Place) -> Iterator[Question]:
         yield from _each(planner, source, [(source.address, address)], "address of default outbound access")
     for address in sorted({near for each in known for near in (each - 1, each + 1)} - known):
         yield from _each(planner, source, [(source.address, address)], "public address of nobody")
+    for destination in sorted(planner.placement.public):
+        for protocol in BLOCKED:
+            yield _plain(planner, source, destination, protocol, 0, "protocol that no public address carries")
     for destination in sorted(planner.placement.public)[:1] or sorted(known - {source.address})[:1]:
         yield _plain(planner, source, destination, "Tcp", 9, "foreign source", address=source.address ^ 1)
 
