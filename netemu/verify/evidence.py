@@ -114,7 +114,7 @@ class Counting:
         same = (decision.node, decision.stage, decision.dropped, decision.networkSecurityGroup, decision.rule)
         found = 0
         for rule, number in zip(self._rules[decision.node], self._last[decision.node], strict=True):
-            d = _decision(decision.node, rule.chain, rule.comment, number, rule.drops)
+            d = decision_of(decision.node, rule.chain, rule.comment, number, rule.drops)
             if (d.node, d.stage, d.dropped, d.networkSecurityGroup, d.rule) == same:
                 found += number
         return found
@@ -129,7 +129,7 @@ class Counting:
             if before is None or rules is not counters.rules:
                 continue
             found += [
-                decision(node, rule.chain, rule.comment, after - earlier, rule.drops)
+                decision_of(node, rule.chain, rule.comment, after - earlier, rule.drops)
                 for rule, earlier, after in zip(counters.rules, before, numbers, strict=True)
                 if after != earlier and rule.comment
             ]
@@ -149,13 +149,13 @@ def _rules(objects: list[dict[str, Any]]) -> Iterator[tuple[str, str, int, bool]
 def moved(before: Counters, after: Counters, drops: Mapping[tuple[str, str, str], bool]) -> list[Decision]:
     """The rules that saw a packet between two readings."""
     return [
-        decision(*key, packets=after[key] - before.get(key, 0), dropped=drops[key])
+        decision_of(*key, packets=after[key] - before.get(key, 0), dropped=drops[key])
         for key in after
         if after[key] > before.get(key, 0)
     ]
 
 
-def decision(node: str, chain: str, comment: str, packets: int, dropped: bool) -> Decision:
+def decision_of(node: str, chain: str, comment: str, packets: int, dropped: bool) -> Decision:
     """What a counter stands for."""
     kind, _, rest = chain.partition("/")
     if rest and kind in ("outbound", "inbound"):

@@ -15,7 +15,7 @@ from netemu.linux.observe import Link
 from netemu.linux.route_lookup import Entry
 from netemu.linux.ruleset_expressions import PacketState
 from netemu.linux.ruleset_follow import Follower, Hit, Passage
-from netemu.verify.evidence import STAGES, Decision, decision
+from netemu.verify.evidence import STAGES, Decision, decision_of
 from netemu.verify.readback.edge import EdgeCrossing, Known
 from netemu.verify.readback.gates import counted
 from netemu.verify.readback.hop import Hop, by_kernel, entry_text
@@ -331,7 +331,7 @@ def _drops(hit: Hit) -> bool:
 
 def _decision_of(node: str, hit: Hit, *, dropped: bool) -> Decision:
     rule = hit.rule
-    return decision(node, rule.chain, rule.comment, hit.packets or 0, dropped)
+    return decision_of(node, rule.chain, rule.comment, hit.packets or 0, dropped)
 
 
 def _stage(hit: Hit) -> str:
@@ -341,5 +341,5 @@ def _stage(hit: Hit) -> str:
     if (rule.family, rule.table) != ("ip", "netemu"):
         return "other"
     if slash and kind in ("outbound", "inbound", "platform", "forwarded"):
-        return decision("", rule.chain, rule.comment, 0, dropped=True).stage
+        return decision_of("", rule.chain, rule.comment, 0, dropped=True).stage
     return STAGES.get((rule.chain, rule.comment), "other")
