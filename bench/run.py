@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import change
+import health
 import life
 import traffic
 from measure import Netemu, Table, run
 
 from netemu.linux import namespaces as ns
 
-PARTS = {"life": life.measure, "change": change.measure, "traffic": traffic.measure}
+PARTS = {"life": life.measure, "change": change.measure, "traffic": traffic.measure, "health": health.measure}
 
 
 @contextmanager

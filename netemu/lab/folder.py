@@ -28,6 +28,7 @@ import itertools
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from hashlib import blake2s
 from pathlib import Path
@@ -150,6 +151,10 @@ def remove_base() -> None:
     with contextlib.suppress(OSError):
         if stat.S_IMODE(base().stat().st_mode) == _MADE_BY_NETEMU:
             base().rmdir()
+
+
+MOMENT = 0.1
+"""Seconds until somebody other than the agent is believed to hold a lab."""
 
 
 class LabFolder:
@@ -317,6 +322,7 @@ class Lock:
 
     def _take(self) -> int:
         """Open and lock the file; again when its last holder removed it, or its directory, in between."""
+        deadline = time.monotonic() + MOMENT
         for attempt in itertools.count():
             make_base()
             try:
@@ -333,15 +339,16 @@ class Lock:
                 holder = os.read(descriptor, 32).decode(errors="replace").strip() or "another one"
                 agent = record.agent if (record := self.folder.read()) is not None else None
                 if self._patient or (agent is not None and str(agent.pid) == holder):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # it starts a daemon again: a matter of milliseconds
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
                     if self._is_still(descriptor):
                         return descriptor
+                elif time.monotonic() < deadline:  # it may be the agent, which has not yet written so
+                    time.sleep(0.002)
+                else:
                     os.close(descriptor)
-                    continue
-                os.close(descriptor)
-                raise SystemRefusal(
-                    f"lab {self.folder.name} is being changed by process {holder}; try again when it has ended"
-                ) from None
+                    raise SystemRefusal(
+                        f"lab {self.folder.name} is being changed by process {holder}; try again when it has ended"
+                    ) from None
             except OSError:
                 os.close(descriptor)
                 raise
