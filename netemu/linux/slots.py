@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 SIZES = ((50, 1021), (200, 4093), (1000, 16381))
 """Up to so many members, and a prime: shares are equal to within a twentieth."""
@@ -40,14 +41,25 @@ def table(members: tuple[int, ...], size: int) -> tuple[int, ...]:
                 return tuple(slots)
 
 
-def healthy_table(members: Sequence[int], down: Collection[int], size: int) -> dict[int, int]:
+def healthy_table(members: Sequence[int], down: Collection[int], size: int) -> Mapping[int, int]:
     """The member of each slot when some are down; no slots when all are."""
-    whole = table(tuple(members), size)
-    up = sorted(set(members) - set(down))
+    return _healthy_table(tuple(members), frozenset(down) & frozenset(members), size)
+
+
+@functools.lru_cache(maxsize=16)
+def _healthy_table(members: tuple[int, ...], gone: frozenset[int], size: int) -> Mapping[int, int]:
+    """A change of health asks for the table before and after, and the next change for the one before again."""
+    whole = table(members, size)
+    ordered = sorted(set(members))
+    up = [member for member in ordered if member not in gone]
     if not up:
-        return {}
-    gone = set(members) & set(down)
-    return {slot: _heir(slot, member, up) if member in gone else member for slot, member in enumerate(whole)}
+        return MappingProxyType({})
+    return MappingProxyType(
+        {
+            slot: _heir(slot, member, ordered, gone, up) if member in gone else member
+            for slot, member in enumerate(whole)
+        }
+    )
 
 
 def _walk(member: int, size: int) -> tuple[int, int]:
@@ -61,6 +73,26 @@ def _number(text: str) -> int:
     return int.from_bytes(hashlib.blake2s(text.encode(), digest_size=8).digest(), "big")
 
 
-def _heir(slot: int, member: int, up: Sequence[int]) -> int:
-    """Who gets a slot of a member that is down: spread over all others, and others' choices stay as members return."""
-    return max(up, key=lambda other: _number(f"{slot}/{member}/{other}"))
+TRIES = 8
+WORD = 0xFFFFFFFF
+
+
+def _heir(slot: int, member: int, ordered: Sequence[int], gone: Collection[int], up: Sequence[int]) -> int:
+    """Who gets a slot of a member that is down: spread over all others, and others' choices stay as members return.
+
+    The first one that is up in a sequence of the slot's own, which does not depend on who is down. Where nearly all are
+    down that would take long, and few choices are left to stay.
+    """
+    for attempt in range(TRIES):
+        heir = ordered[_mixed(slot, member, attempt) % len(ordered)]
+        if heir not in gone:
+            return heir
+    return up[_mixed(slot, member, TRIES) % len(up)]
+
+
+def _mixed(slot: int, member: int, attempt: int) -> int:
+    """A number that looks random; a large pool asks for tens of thousands."""
+    word = (slot * 0x9E3779B1 + member * 0x85EBCA6B + attempt * 0xC2B2AE35) & WORD
+    word = (word ^ word >> 16) * 0x7FEB352D & WORD
+    word = (word ^ word >> 15) * 0x846CA68B & WORD
+    return word ^ word >> 16
