@@ -13,7 +13,6 @@ from msgspec import Struct, field, structs
 
 from netemu.azure.flow import Flow, Packet, packet_of
 from netemu.azure.network import PLATFORM_ADDRESS, Network
-from netemu.linux.route_lookup import RouteLookup
 from netemu.linux.volley import Sighting, Volley
 from netemu.verify import frames
 from netemu.verify.evidence import Counting, Decision
@@ -118,8 +117,6 @@ class Observer:
         self._run = random.getrandbits(frames.RUN_BITS)
         self._next = random.getrandbits(frames.INDEX_BITS - 1)
         self._patience = PATIENCE
-        self._namespaces = namespaces
-        self._lookups: dict[str, RouteLookup] = {}
         self._owners: dict[str, set[IPv4Address]] = {
             machine.name: {config.address for nic in machine.nics for config in nic.ipConfigs}
             for machine in network.machines.values()
@@ -153,8 +150,6 @@ class Observer:
         """Close it."""
         self._counting.close()
         self._volley.close()
-        for lookup in self._lookups.values():
-            lookup.close()
 
     def observe(self, flow: Flow, *, expect_delivery: bool, expect_answer: bool) -> Observation:
         """Send the first packet of a flow, and the answer to it if it arrives and nobody else answers.
@@ -208,21 +203,12 @@ class Observer:
     def _send(self, probe: _Probe, index: int) -> None:
         data = frames.frame(probe.packet, self._token(index), index & 0xFFFF, answers=False, valid=True)
         try:
-            self._give(probe.node, probe.nic, probe.packet.destination, data)
+            self._give(probe.node, probe.nic, data)
         except OSError as error:
             probe.error = f"{probe.node} cannot send it: {error.strerror}"
 
-    def _give(self, node: str, nic: str | None, destination: int, data: bytes) -> None:
-        """Send by a NIC, or by the interface that the namespace's own routes say.
-
-        A NIC's neighbours are known without ARP, of whose entries the whole machine has 1024.
-        """
-        machine = self.network.machines.get(node)
-        if nic is None and machine is not None:
-            if node not in self._lookups:
-                self._lookups[node] = RouteLookup(self._namespaces[node])
-            chosen = self._lookups[node].interface(destination)
-            nic = chosen if any(chosen == f"eth{each.index}" for each in machine.nics) else None
+    def _give(self, node: str, nic: str | None, data: bytes) -> None:
+        """Send by a NIC, or as the namespace's own routes say."""
         if nic is not None:
             self._volley.send_by(node, nic, FABRIC_MAC, data)
         else:
@@ -241,7 +227,7 @@ class Observer:
         )
         data = frames.frame(back, self._token(index), index & 0xFFFF, answers=True, valid=True)
         try:
-            self._give(arrival.node, None, back.destination, data)
+            self._give(arrival.node, None, data)
         except OSError:  # it has no route back, which is known by what does not come back
             return
 
