@@ -24,7 +24,7 @@ from netemu.scenario.reading import read_tree
 from netemu.scenario.report import CONTROL, Report, Stop, clean
 from netemu.scenario.validate import validate
 
-__all__ = ["LARGEST", "Document", "read_document", "read_scenario", "read_text"]
+__all__ = ["LARGEST", "Document", "read_document", "read_scenario", "read_text", "text_of"]
 
 LARGEST = 16 * 1024 * 1024
 """Larger files are refused, in bytes."""
@@ -52,7 +52,7 @@ def read_scenario(path: Path | str) -> Scenario:
 
 def read_document(path: Path | str) -> Document:
     """Like `read_scenario`, and keep the places of everything."""
-    return _document(_text_of(Path(path)), str(path))
+    return _document(text_of(Path(path)), str(path))
 
 
 def read_text(text: str, filename: str = "<text>") -> Scenario:
@@ -81,7 +81,8 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a scenario file. Raises PersonError if it cannot be read."""
     if CONTROL.search(str(path)) or "\n" in str(path):  # no message could name it
         raise PersonError(f"{clean(str(path))}: the file's name has control characters or is not UTF-8; rename it")
     try:

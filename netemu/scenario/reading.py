@@ -26,7 +26,7 @@ WRITTEN_NODES = 2_000_000
 DEPTH = 50
 """How deep nodes may be nested; a scenario needs eight levels."""
 
-_Loader: type[yaml.CSafeLoader] | type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[yaml.CSafeLoader] | type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML does not allow in a text."""
@@ -45,7 +45,7 @@ def read_tree(text: str, report: Report) -> Mapping:
         before = text[: wrong.start()]
         line, column = before.count("\n") + 1, wrong.start() - before.rfind("\n")
         report.stop(line, column, f"character U+{ord(wrong[0]):04X} is not allowed in YAML", "remove it")
-    loader = _Loader(text)
+    loader = LOADER(text)
     try:
         return _Composer(report).compose(loader)
     except yaml.MarkedYAMLError as error:
