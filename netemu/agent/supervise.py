@@ -23,6 +23,7 @@ from netemu.lab.probing import read_checks
 from netemu.linux.state import Namespace, Program
 
 if TYPE_CHECKING:
+    from netemu.agent.idleness import Idleness
     from netemu.agent.prober import Prober
 
 LOCK_PAUSE = 0.2
@@ -51,11 +52,14 @@ class Supervisor:
         self.told = False
         """Has a SIGHUP come?"""
         self.prober: Prober | None = None
+        self.idleness: Idleness | None = None
 
     def run(self) -> None:
         """Until the lab is gone. A SIGHUP says that the record is new."""
         while (record := self.folder.read()) is not None:
             self._probe()
+            self._reset_idle()
+            self.told = False
             watched = self._watch(record.daemons)
             try:
                 self._wait(watched)
@@ -67,9 +71,8 @@ class Supervisor:
 
     def _probe(self) -> None:
         """Have the backends of load balancers asked, if there are any. The threads go on until we are ended."""
-        changed, self.told = self.told, False
         if self.prober is not None:
-            if changed:
+            if self.told:
                 self.prober.reload()
         elif read_checks(self.folder):
             from netemu.agent.carrier import Carrier
@@ -79,6 +82,17 @@ class Supervisor:
             self.prober = Prober(self.folder, carrier)
             for work in (carrier.run, self.prober.run):
                 threading.Thread(target=_or_end, args=(work,), daemon=True).start()
+
+    def _reset_idle(self) -> None:
+        """Have both ends of idle connections told, if a rule says so. This thread, too, goes on until we are ended."""
+        if self.idleness is not None:
+            if self.told:
+                self.idleness.reload()
+        elif any(balancing.resets for balancing in self.folder.applied().balancing.values()):
+            from netemu.agent.idleness import Idleness
+
+            self.idleness = Idleness(self.folder)
+            threading.Thread(target=_or_end, args=(self.idleness.run,), daemon=True).start()
 
     def _watch(self, daemons: list[ProcessRecord]) -> list[int]:
         """Descriptors of the daemons that run; those that do not become due."""

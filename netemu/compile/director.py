@@ -23,6 +23,7 @@ from netemu.compile.numbering import (
     UNCHANGED,
     Numbering,
     platform_namespace,
+    table_key,
 )
 from netemu.compile.routes import by_link
 from netemu.compile.times import seconds
@@ -81,12 +82,23 @@ def direct(namespace: Namespace, network: Network, each: Director, numbers: Numb
         services=tuple(virtual_services.services(each, numbers)) if engine == "ipvs" else (),
         timeouts=virtual_services.timeouts(network, each) if engine == "ipvs" else None,
         rules=tuple(numbers.rule_of(each.virtual_network, rule) for rule in each.every_rule()),
-        resets=tuple(
-            numbers.rule_of(each.virtual_network, rule)
+        resets={
+            numbers.rule_of(each.virtual_network, rule): seconds(network, rule.idleTimeoutInMinutes)
             for rule in each.every_rule()
             if rule.enableTcpReset and rule.frontendPort  # not for HA ports (LB-23)
-        ),
+        },
+        ways=dict(_ways(each, numbers)),
     )
+
+
+def _ways(each: Director, numbers: Numbering) -> Iterator[tuple[int, tuple[str, str]]]:
+    """By which links packets get to a member, and its answers from it."""
+    requests = numbers.director_link[f"{REQUESTS}/{each.virtual_network}"]
+    for path, member in each.members().items():
+        there = numbers.director_link.get(f"{GUEST}/{member.nic.name}", requests)
+        subnet = member.nic.subnet
+        back = numbers.director_link[f"{REPLIES}/{table_key(subnet.virtualNetwork, subnet.routeTable)}"]
+        yield numbers.member[path], (there, back)
 
 
 def _routing(each: Director, numbers: Numbering) -> tuple[list[Route], list[Rule]]:

@@ -125,8 +125,10 @@ class Balancing(Struct, frozen=True):
     """None where IPVS is not used."""
     rules: tuple[int, ...] = ()
     """Every rule that flows may have in their marks: those of others are forgotten."""
-    resets: tuple[int, ...] = ()
-    """Rules whose connections are reset at both ends when they are forgotten for idleness."""
+    resets: dict[int, int] = field(default_factory=dict)
+    """Rules whose TCP connections are reset at both ends when they are forgotten for idleness, with the seconds."""
+    ways: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """Interfaces by member: what is for it goes out by the one, what it answers comes and goes by the other."""
 
 
 Down = dict[str, tuple[int, ...]]
