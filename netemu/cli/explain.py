@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from netemu.cli.options import file_or_lab_options, output_option
+from netemu.cli.options import complete_nodes, file_or_lab_options, output_option
 
 
 @click.command("explain")
-@click.argument("source", metavar="VM|NIC|HOST")
-@click.option("--to", required=True, metavar="NAME|ADDRESS", help="Whom it speaks to.")
+@click.argument("source", shell_complete=complete_nodes, metavar="VM|NIC|HOST")
+@click.option("--to", required=True, shell_complete=complete_nodes, metavar="NAME|ADDRESS", help="Whom it speaks to.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="The port that is spoken to.")
 @click.option("--protocol", default="Tcp", show_default=True, help="Tcp, Udp or Icmp.")
 @file_or_lab_options
