@@ -27,21 +27,16 @@ def explain_command(
               netemu explain web1 --to db1 --port 5432 --file scenarios/three-tier.yaml
     """
     from netemu.azure.verdict import Engine
+    from netemu.cli.looking import chosen
     from netemu.cli.output import emit
     from netemu.explain import explain
     from netemu.explain.data import as_data
     from netemu.explain.seen import seen
     from netemu.explain.text import lines
     from netemu.lab.explain import explain_in_lab
-    from netemu.lab.rootless import step_inside
-    from netemu.lab.watch import watched as look_at
     from netemu.watcher import question
 
-    if file is not None and lab is not None:
-        raise click.UsageError("name a file or a lab, not both.")
-    if file is None:
-        step_inside(lab)
-    watched = look_at(file, lab)
+    watched = chosen(file, lab)
     asked = question.outbound(Engine(watched.network), source, to, question.Ports(protocol, port))
     assert asked.flow is not None
     service = f"{asked.flow.protocol}/{port}" if port is not None else asked.flow.protocol

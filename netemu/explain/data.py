@@ -34,6 +34,7 @@ def _seen(seen: Seen, trial: Trial) -> dict[str, Any]:
     return {
         "packet": packet_data(trial.observation, trial.decided),
         "counted": trial.counted,
+        "routes": [{"networkInterface": each.nic, "route": each.text} for each in trial.routes],
         "listened": trial.listened,
         "listening": [
             {

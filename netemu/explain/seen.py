@@ -55,12 +55,17 @@ def _evidence(trial: Trial) -> Iterator[str]:
         rule = f"rule `{trial.decided.rule}`" if trial.decided.rule is not None else f"`{trial.decided.stage}`"
         packets = "1 packet" if trial.counted == 1 else f"{trial.counted} packets"
         yield f"The kernel dropped {probe} by {rule} in {trial.decided.node}; {packets} counted."
+    whose = "the answer's" if found.delivered and not found.answered else "the kernel's"
+    for lookup in trial.routes:
+        yield f"At {lookup.nic} {whose} route is {lookup.text}."
 
 
 def _parted(verdict: Verdict, trial: Trial) -> Iterator[str]:
     """Rules and packet say different things."""
     found = trial.observation
     for text in against_rules(verdict, found):
+        yield f"{text[0].upper()}{text[1:]}."
+    for text in trial.differences:
         yield f"{text[0].upper()}{text[1:]}."
     if found.delivered and verdict.access == "Deny" and found.via:
         who = ", ".join(f"`{name}`" for name in found.via)

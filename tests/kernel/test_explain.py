@@ -192,7 +192,7 @@ def test_the_counter_is_the_kernels_and_counts_whoever_was_denied(single: Callab
     explanation, trial, said = case.explain()
     assert trial.counted == case.lab.counter("inbound/nsg/net", "r0")
     assert trial.counted >= 3
-    assert said.evidence == (f"The kernel dropped a probe by rule `r0` in @fabric; {trial.counted} packets counted.",)
+    assert said.evidence[0] == f"The kernel dropped a probe by rule `r0` in @fabric; {trial.counted} packets counted."
     assert said.evidence[0] in "\n".join(lines(explanation, said))
 
 
@@ -303,7 +303,9 @@ def test_a_program_that_listens_at_its_own_machine_only_is_told(single: Callable
 
 def test_a_firewall_inside_the_machine_is_suspected(single: Callable[[str], Lab]) -> None:
     case = Case(single, tiers(), "web1", "db1", 5432)
-    case.lab.ruleset("db1", "table ip own { chain input { type filter hook input priority 0; tcp dport 5432 drop; }; }\n")
+    case.lab.ruleset(
+        "db1", "table ip own { chain input { type filter hook input priority 0; tcp dport 5432 drop; }; }\n"
+    )
     with program(case.lab, "db1", listening("0.0.0.0", 5432)):
         _, trial, said = case.explain()
         assert trial.listened
@@ -359,7 +361,29 @@ def test_a_rule_that_somebody_took_out_of_the_kernel_is_seen(single: Callable[[s
     case.lab.ruleset("@fabric", "flush chain ip netemu inbound/nsg/net")
     explanation, _, said = case.explain()
     assert not explanation.works
-    assert said.parted == ("Azure's rules say Deny (nsg/r0), but the packet arrived at db1.",)
+    assert said.parted[0] == "Azure's rules say Deny (nsg/r0), but the packet arrived at db1."
+    assert any("nsg denies" in text and text.endswith("the kernel: nothing like it.") for text in said.parted[1:])
+
+
+def test_the_kernels_own_routes_are_evidence_and_a_wrong_one_is_seen(single: Callable[[str], Lab]) -> None:
+    case = Case(single, routed(**FORWARDS), "web1", "db1")
+    _, trial, said = case.explain()
+    assert [lookup.nic for lookup in trial.routes] == ["web1-nic", "fw-nic"]
+    assert "via 10.0.9.4 dev" in trial.routes[0].text
+    assert any(text.endswith("which leads to NIC fw-nic, next hop 10.0.9.4.") for text in said.evidence)
+    route = next(
+        line
+        for line in case.lab.run("@fabric", "ip", "route", "show", "table", "all").stdout.splitlines()
+        if line.startswith("10.0.2.0/24 via 10.0.9.4")
+    )
+    words = route.split()
+    table = words[words.index("table") + 1]
+    assert not case.lab.run("@fabric", "ip", "route", "replace", "blackhole", "10.0.2.0/24", "table", table).returncode
+    explanation, trial, said = case.explain()
+    assert explanation.works
+    assert not said.works
+    assert said.parted[0].startswith("Azure's rules say Allow, but the packet")
+    assert any("routed by User route to-db" in text for text in said.parted[1:])
 
 
 def test_the_command_tries_a_lab_and_says_the_same_as_data(single: Callable[[str], Lab]) -> None:
