@@ -118,7 +118,7 @@ class Walk:
             return self._drop("route-none", port, packet, "Outbound", why="next hop type None")
         if route.nextHopType == "VirtualNetworkGateway":
             return self._drop("no-gateway", port, packet, "Outbound", why="there is no gateway")
-        target = self.target(port, packet, route)
+        target = self._target(port, packet, route)
         if target is None:
             return self._drop("no-owner", port, packet, "Outbound", why="nobody there has the address")
         return self._over_peering(port, target, packet) or self._arrive(target, packet)
@@ -176,7 +176,7 @@ class Walk:
         """Did an earlier packet leave it? A SYN and an echo request are evaluated all the same."""
         return record in self.memory.records and (self.replying or record[1].protocol not in (TCP, ICMP))
 
-    def target(self, port: Port, packet: Packet, route: EffectiveRoute) -> Port | None:
+    def _target(self, port: Port, packet: Packet, route: EffectiveRoute) -> Port | None:
         """The NIC that a route inside the networks leads to."""
         owners = self.placement.owners
         if route.nextHopType == "VNetPeering":

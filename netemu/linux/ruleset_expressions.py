@@ -50,6 +50,7 @@ class PacketState(Struct):
     status: frozenset[str] = frozenset()
     """Of its connection."""
     state: str = "new"
+    """Of its connection, or `untracked`."""
 
 
 class MissError(Exception):
@@ -243,7 +244,9 @@ class Asking:
             self._mangle(content)
         elif word == "set":
             self._write(content)
-        elif word not in ("log", "notrack", "comment"):
+        elif word == "notrack":
+            self.packet.state = "untracked"
+        elif word not in ("log", "comment"):
             raise NotUnderstoodError(f"the statement {word}")
 
     def _mangle(self, content: dict[str, Any]) -> None:

@@ -53,6 +53,18 @@ class Ids:
         """Of a public IP."""
         return self._network(f"publicIPAddresses/{name}")
 
+    def load_balancer(self, path: str) -> str:
+        """Of a load balancer, or of a part of it by `<load balancer>/<kind>/<name>`."""
+        return self._network(f"loadBalancers/{path}")
+
+    def nat_gateway(self, name: str) -> str:
+        """Of a NAT gateway."""
+        return self._network(f"natGateways/{name}")
+
+    def public_ip_prefix(self, name: str) -> str:
+        """Of a public IP prefix."""
+        return self._network(f"publicIPPrefixes/{name}")
+
     def place(self, place: str) -> str:
         """Of a NIC, or of a subnet given by its path: what an NSG is associated to."""
         return self.subnet(place) if "/" in place else self.network_interface(place)

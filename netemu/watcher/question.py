@@ -154,8 +154,8 @@ def require(name: str, known: Iterable[str], what: str) -> None:
 
 
 def _destination(network: Network, text: str) -> IPv4Address:
-    names = [*network.machines, *network.nics, *network.hosts, *network.publicIPs]
-    if text in names:
+    names = [*network.machines, *network.nics, *network.hosts, *network.publicIPs, *network.loadBalancers]
+    if text in names or text.partition("/")[0] in network.loadBalancers:
         return address_of(network, text)
     try:
         return IPv4Address(text)
@@ -163,7 +163,8 @@ def _destination(network: Network, text: str) -> IPv4Address:
         near = Suggestions().nearest(text, names)
         hint = f"; did you mean `{near}`?" if near is not None else ""
         raise PersonError(
-            f"{text!r} is neither an IPv4 address nor a virtual machine, NIC, internet host or public IP{hint}"
+            f"{text!r} is neither an IPv4 address nor a virtual machine, NIC, internet host, public IP or load balancer"
+            f"{hint}"
         ) from None
 
 

@@ -186,4 +186,4 @@ def test_the_command_shows_writes_and_says_no(lab: Lab, tmp_path: Path) -> None:
     wrong = run("-o", "json")
     assert wrong.returncode == 1
     assert json.loads(wrong.stdout)["disagreements"][0]["packet"]["receiver"] == "server"
-    assert "Please report it" in run().stdout
+    assert "please open an issue" in run().stdout

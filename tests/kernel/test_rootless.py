@@ -460,6 +460,7 @@ def test_a_lab_without_root_lives_as_one_of_root_does(user: Ordinary) -> None:
     assert "shop is up" in netemu(user, "up", file)
     assert "nothing to do" in netemu(user, "up", file)
     assert "12 of 12 agree" in netemu(user, "verify", "shop")
+    assert "the kernel agrees" in netemu(user, "flow", "web1", "--to", "app1", "--port", "8080", "--lab", "shop")
     assert "running" in netemu(user, "ls") and "web1" in netemu(user, "status", "shop")
     assert netemu(user, "exec", "--lab", "shop", "web1", "--", "id", "-u") == "0\n"
     inside = netemu(user, "exec", "--lab", "shop", "web1", "--", "ip", "-br", "address")

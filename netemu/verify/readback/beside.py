@@ -12,11 +12,15 @@ from netemu.azure.steps import Verdict
 from netemu.verify.due import EDGE
 from netemu.verify.evidence import SAME_STAGE
 from netemu.verify.readback import hop
-from netemu.verify.readback.way import Step, StepKind, Way
+from netemu.verify.readback.way import LOAD_BALANCER, Step, StepKind, Way
 
 KINDS: tuple[StepKind, ...] = ("security-group", "route", "translation", "appliance")
 """What is compared, each kind in its own order: the kernel routes before its rules are asked, and translates where a
 flow leaves and not where it began."""
+
+
+BALANCED = ("no-rule", "no-backend", "hairpin")
+"""Stages of verdicts at which a load balancer drops."""
 
 
 class Pair(Struct, frozen=True):
@@ -44,6 +48,8 @@ def pairs(placement: Placement, verdict: Verdict, way: Way) -> list[Pair]:
             # Azure undoes the translation of what came in by a public IP before it routes (PIPE-6), the edge when it
             # gets there. Where a route of the user's diverts it, nobody gets it, but NSGs see another source.
             same = step.kind != "end" or verdict.access == way.access
+        elif way.stage == LOAD_BALANCER and _is_balanced(verdict) and (other is None or step.kind == "end"):
+            same = True  # it is not followed beyond the director
         else:
             same = _is_same(placement, verdict, way, step, other)
         found.append(Pair(step, other, same))
@@ -84,6 +90,11 @@ def _is_same(placement: Placement, verdict: Verdict, way: Way, step: ModelStep, 
     if step.after is not None:
         return other.after == step.after
     return other.machine == step.place
+
+
+def _is_balanced(verdict: Verdict) -> bool:
+    """Does a load balancer of the model's take it, be it to drop it?"""
+    return verdict.stage in BALANCED or any(str(step.kind) == LOAD_BALANCER for step in verdict.steps)
 
 
 def _same_end(verdict: Verdict, way: Way) -> bool:

@@ -7,11 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from netemu.azure.edge import Translations
-from netemu.azure.flow import Packet
 from netemu.azure.placement import Placement, Port
 from netemu.azure.routing import EffectiveRoute
-from netemu.azure.walk import PLATFORM_ADDRESSES, Memory, Walk
+from netemu.azure.walk import PLATFORM_ADDRESSES
 from netemu.linux.route_lookup import Entry
 from netemu.verify.readback.plane import EDGE, FABRIC, PLATFORM, Plane
 
@@ -19,10 +17,18 @@ SINKS = {"none0": "None", "void0": "nobody"}
 """What the fabric's sink devices stand for."""
 
 
+WORDS = {
+    "load balancer": "a load balancer",
+    "nobody": "an address that nobody has",
+    "platform": "the platform",
+    "elsewhere": "nothing that netemu knows",
+}
+
+
 class Hop(Struct, frozen=True):
     """Where packets go next. The kernel does not tell why nobody has an address."""
 
-    kind: Literal["NIC", "Internet", "None", "nobody", "platform", "elsewhere"]
+    kind: Literal["NIC", "Internet", "None", "nobody", "platform", "load balancer", "elsewhere"]
     nic: str | None = None
     gateway: int | None = None
     """The appliance's address, when the NIC is one's."""
@@ -31,9 +37,7 @@ class Hop(Struct, frozen=True):
         if self.kind == "NIC":
             via = f", next hop {IPv4Address(self.gateway)}" if self.gateway is not None else ""
             return f"NIC {self.nic}{via}"
-        return {
-            "nobody": "an address that nobody has", "platform": "the platform", "elsewhere": "nothing that netemu knows"
-        }.get(self.kind, self.kind)  # fmt: skip
+        return WORDS.get(self.kind, self.kind)
 
 
 def by_model(placement: Placement, port: Port, destination: int, route: EffectiveRoute) -> Hop:
@@ -44,16 +48,32 @@ def by_model(placement: Placement, port: Port, destination: int, route: Effectiv
         return Hop("Internet" if route.nextHopType == "Internet" else "None")
     if route.nextHopType == "VirtualNetworkGateway":
         return Hop("nobody")
-    packet = Packet(int(port.nic.address), destination, 0)
-    target = Walk(placement, Memory(set(), Translations()), replying=False).target(port, packet, route)
-    if target is None:
-        return Hop("nobody")
-    gateway = int(route.nextHopIpAddress) if route.nextHopIpAddress is not None else None
-    return Hop("NIC", target.name, gateway)
+    gateway = route.nextHopIpAddress
+    if gateway is not None:
+        # RT-7, PEER-19: the appliance, or the load balancer before it, is in this network or in a peered one.
+        networks = [port.virtualNetwork, *placement.peerings[port.virtualNetwork]]
+        found = (_owner(placement, port, name, int(gateway)) for name in networks)
+        hop = next((each for each in found if each.kind != "nobody"), Hop("nobody"))
+        return Hop("NIC", hop.nic, int(gateway)) if hop.kind == "NIC" else hop
+    peer = route.remoteVirtualNetwork if route.nextHopType == "VNetPeering" else None
+    return _owner(placement, port, peer or port.virtualNetwork, destination)
 
 
-def by_kernel(plane: Plane, entry: Entry | None) -> Hop:
-    """What an entry of the fabric's routing tables means."""
+def _owner(placement: Placement, port: Port, network: str, address: int) -> Hop:
+    """Who has an address in a virtual network: a NIC, or a frontend; a Basic one not for another region (PEER-17)."""
+    if address in placement.owners[network]:
+        return Hop("NIC", placement.owners[network][address].name)
+    networks = placement.network.virtualNetworks
+    near = networks[network].location == networks[port.virtualNetwork].location
+    for frontend in placement.network.frontends():
+        inside = frontend.subnet is not None and frontend.subnet.virtualNetwork == network
+        if inside and int(frontend.address) == address and (near or frontend.sku == "Standard"):
+            return Hop("load balancer")
+    return Hop("nobody")
+
+
+def by_kernel(plane: Plane, entry: Entry | None, destination: int) -> Hop:
+    """What an entry of the fabric's routing tables means for a packet to this destination."""
     if entry is None or entry.interface is None:
         return Hop("elsewhere")
     if entry.interface in SINKS:
@@ -64,7 +84,7 @@ def by_kernel(plane: Plane, entry: Entry | None) -> Hop:
     if end[0] == EDGE:
         return Hop("Internet")
     if end[0].startswith(PLATFORM):
-        return Hop("platform")
+        return Hop("platform" if destination in PLATFORM_ADDRESSES else "load balancer")
     return Hop("NIC", plane.nic_at(end), entry.gateway)
 
 

@@ -113,7 +113,7 @@ class Plane:
         elif there == INTERNET:
             nodes = [*self.network.hosts, EDGE]
         else:
-            nodes = [FABRIC, INTERNET]
+            nodes = [FABRIC, INTERNET, *(name for name in self._namespaces if name.startswith(PLATFORM))]
         far = {link.index: link for link in self.links(there).values()}
         found: dict[int, End] = {}
         for node in nodes:

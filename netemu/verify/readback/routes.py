@@ -49,7 +49,7 @@ class FabricRoutes:
         """Where a packet to an address goes; the mark is the one that the fabric's ruleset gives the NIC's packets."""
         lookup = self._plane.lookup(FABRIC)
         entry = lookup.entry(destination, source=self._source, mark=self._mark, interface=self._index)
-        return by_kernel(self._plane, entry), entry
+        return by_kernel(self._plane, entry, destination), entry
 
 
 def compare(plane: Plane, placement: Placement, port: Port) -> tuple[list[RouteRow], list[str]]:
@@ -100,6 +100,7 @@ def _model_boundaries(placement: Placement, port: Port) -> Iterator[int]:
     yield ADDRESSES - 1
     for network in (port.virtualNetwork, *placement.peerings[port.virtualNetwork]):
         yield from placement.owners[network]
+    yield from (int(frontend.address) for frontend in placement.network.frontends())
     yield from PLATFORM_ADDRESSES
 
 
@@ -112,10 +113,11 @@ def _kernel_boundaries(plane: Plane, table: int) -> Iterator[int]:
 def _summary(hops: dict[Hop, Entry | None]) -> str:
     """What the kernel does with the addresses that a route decides about, in few words."""
     nics = [hop for hop in hops if hop.kind == "NIC" and hop.gateway is None]
-    texts = [entry_text(entry) for hop, entry in hops.items() if hop.kind not in ("NIC", "nobody")]
+    texts = [entry_text(entry) for hop, entry in hops.items() if hop.kind not in ("NIC", "nobody", "load balancer")]
     texts += [entry_text(entry) for hop, entry in hops.items() if hop.gateway is not None]
     if nics:
         texts.append(f"{len(nics)} NIC{'' if len(nics) == 1 else 's'}")
+    texts += ["load balancers" for hop in hops if hop.kind == "load balancer"]
     if any(hop.kind == "nobody" for hop in hops):
         texts.append("else nobody" if texts else "nobody has them")
     return ", ".join(texts)

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from netemu.azure import resources as arm
 from netemu.azure.flow import Flow, Packet, packet_of
+from netemu.azure.walk import PLATFORM_ADDRESSES
 from netemu.linux.observe import Link
 from netemu.linux.route_lookup import Entry
 from netemu.linux.ruleset_expressions import PacketState
@@ -21,6 +22,8 @@ from netemu.verify.readback.gates import counted
 from netemu.verify.readback.hop import Hop, by_kernel, entry_text
 from netemu.verify.readback.plane import EDGE, FABRIC, INTERNET, PLATFORM, Plane
 
+LOAD_BALANCER = "load-balancer"
+"""Stage of a way that leads into a director, and is not followed farther."""
 ECHO_REPLY, SYN_ACK = 0, 0x12
 StepKind = Literal["security-group", "route", "translation", "appliance", "flow-record", "end"]
 
@@ -176,7 +179,7 @@ class _Walk:
         if before.dropped:
             return self._dropped(before, FABRIC, packet, sender)
         entry = self._look_up(FABRIC, state)
-        hop = by_kernel(self.plane, entry)
+        hop = by_kernel(self.plane, entry, state.destination)
         if entry is None or entry.interface is None:
             self._route(sender, packet, hop, entry)
             return self._end("Deny", "other", packet, f"the fabric has no way to it: {entry_text(entry)}", sender)
@@ -208,11 +211,17 @@ class _Walk:
         if node == EDGE:
             return self._edge(self._state(packet, self.plane.links(EDGE)[far]), packet)
         if node.startswith(PLATFORM):
-            return self._end("Allow", "platform", packet, f"{node} gets it", receiver="platform")
+            return self._platform(node, packet)
         assert target is not None, "what is neither edge nor platform is a machine"
         if not (self.plane.links(node)[far].up and self.plane.links(FABRIC)[interface].up):
             return self._end("Deny", "other", packet, f"{target} is down", target)
         return self._arrive_at_machine(node, target, packet, interface)
+
+    def _platform(self, node: str, packet: Packet) -> Way:
+        if packet.destination in PLATFORM_ADDRESSES:
+            return self._end("Allow", "platform", packet, f"{node} gets it", receiver="platform")
+        text = f"{node} gets it, the director of load balancers; which backend it chooses is not followed here"
+        return self._end("Allow", LOAD_BALANCER, packet, text)
 
     def _route(self, sender: str | None, packet: Packet, hop: Hop, entry: Entry | None) -> None:
         # What comes from outside is routed too, but by no subnet's routes; nor is what the platform takes.
@@ -244,6 +253,8 @@ class _Walk:
         if end is None:
             return self._end("Deny", "other", outside, f"nothing is at the other end of {entry.interface}")
         node, far = end
+        if node.startswith(PLATFORM):
+            return self._platform(node, outside)
         arriving = self._state(outside, self.plane.links(node)[far])
         return self._internet(arriving, outside) if node == INTERNET else self._fabric(arriving, outside, None)
 

@@ -153,7 +153,7 @@ def test_topology_takes_a_file_or_a_lab(run: Run) -> None:
     ("words", "message"),
     [
         (["flow", "web2", "--to", "db1", "--port", "1"], "there is no virtual machine, NIC or internet host 'web2'; did you mean `web1`?"),
-        (["flow", "web1", "--to", "db", "--port", "1"], "'db' is neither an IPv4 address nor a virtual machine, NIC, internet host or public IP; did you mean `db1`?"),
+        (["flow", "web1", "--to", "db", "--port", "1"], "'db' is neither an IPv4 address nor a virtual machine, NIC, internet host, public IP or load balancer; did you mean `db1`?"),
         (["flow", "web1", "--to", "10.0.0.256", "--port", "1"], "'10.0.0.256' is neither an IPv4 address"),
         (["flow", "web1", "--to", "db1"], "Tcp has ports: add --port"),
         (["flow", "web1", "--to", "db1", "--protocol", "Icmp", "--port", "7"], "Icmp has no ports; leave them out"),

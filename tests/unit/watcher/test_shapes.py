@@ -369,6 +369,49 @@ def test_nsgs_route_tables_and_public_ips_are_part_of_the_topology(lab: Lab) -> 
     assert topology(lab.network, datetime.now(UTC), datetime.now(UTC))["id"] == answer["id"]
 
 
+@pytest.mark.azure("NW-14")
+def test_load_balancers_and_nat_gateways_are_part_of_the_topology() -> None:
+    lab = Lab(
+        virtualNetworks={
+            "net": {
+                "addressSpace": "10.0.0.0/16",
+                "subnets": {"web": {"addressPrefix": "10.0.1.0/24", "natGateway": "out"}},
+            }
+        },
+        publicIPAddresses={"lb-ip": {}, "out-ip": {}},
+        natGateways={"out": {"publicIPAddresses": ["out-ip"]}},
+        loadBalancers={
+            "lb": {
+                "frontendIPConfigurations": {"front": {"publicIPAddress": "lb-ip"}},
+                "backendAddressPools": {"pool": ["web1"]},
+            },
+            "inner": {"frontendIPConfigurations": {"front": {"subnet": "net/web"}}},
+        },
+        virtualMachines={"web1": {"subnet": "net/web"}},
+    )
+    answer = topology(lab.network, datetime.now(UTC), datetime.now(UTC))
+    found = {
+        each["id"].removeprefix(f"{NETWORK}/"): [
+            (other["associationType"], other["resourceId"].removeprefix(f"{NETWORK}/"))
+            for other in each["associations"]
+        ]
+        for each in answer["resources"]
+    }
+    front = "loadBalancers/lb/frontendIPConfigurations/front"
+    assert found["loadBalancers/lb"] == [("Contains", front), ("Contains", "loadBalancers/lb/backendAddressPools/pool")]
+    assert found[front] == [("Associated", "publicIPAddresses/lb-ip")]
+    assert found["publicIPAddresses/lb-ip"] == [("Associated", front)]
+    assert found["loadBalancers/lb/backendAddressPools/pool"] == [("Associated", "networkInterfaces/web1-nic")]
+    assert found["loadBalancers/inner/frontendIPConfigurations/front"] == [
+        ("Associated", "virtualNetworks/net/subnets/web")
+    ]
+    assert found["virtualNetworks/net/subnets/web"] == [("Associated", "natGateways/out")]
+    assert found["natGateways/out"] == [("Associated", "publicIPAddresses/out-ip")]
+    assert found["publicIPAddresses/out-ip"] == [("Associated", "natGateways/out")]
+    there = {each["id"] for each in answer["resources"]}
+    assert all(other["resourceId"] in there for each in answer["resources"] for other in each["associations"])
+
+
 def test_every_address_of_an_answer_is_one(lab: Lab) -> None:
     for hop in checked(lab, "web1", "db1", 5432)["hops"]:
         IPv4Address(hop["address"])
