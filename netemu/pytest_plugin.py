@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,6 @@ def _from(directory: Path, scenario: str | Path) -> str | Path:
 
 def _labs(directory: Path, *, shared: bool) -> Iterator[Callable[..., Lab]]:
     """Something that brings labs up, and takes all of them down in the end, whatever happens."""
-    from contextlib import ExitStack
-
     from netemu.api import Lab
 
     with ExitStack() as stack:
@@ -146,8 +145,20 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "call" and report.failed:  # type: ignore[attr-defined]  # what the hooks inside give
         for lab, before in item.stash.get(_asked, []):
             number = lab.questions - before
-            answers = lab.asked[-min(number, TOLD) :] if number else []
-            if answers:
-                text = "\n\n".join(map(str, answers))
+            if number:
+                answers = lab.asked[-min(number, TOLD) :]
+                text = "\n\n".join([*map(str, answers), *_explained(lab, answers[-1])])
                 report.sections.append((f"the last that was asked of lab {lab.name}", text))  # type: ignore[attr-defined]
     return report
+
+
+def _explained(lab: Lab, answer: object) -> Iterator[str]:
+    """What would change a flow that does not work."""
+    from netemu.api import Reach
+    from netemu.errors import NetemuError
+
+    if isinstance(answer, Reach) and not answer:
+        with suppress(NetemuError):  # the lab may be gone by now
+            yield lab.explain(
+                answer.source, answer.to, port=answer.port, protocol=answer.protocol, source_port=answer.sourcePort
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -25,11 +25,16 @@ class Counted(Struct, frozen=True):
 class Reach(Struct, frozen=True, kw_only=True):
     """What became of a flow's first packet and of the answer to it; true when both arrived.
 
-    `str()` of it is the whole explanation, the first line of which is in `repr()`: that is what pytest shows.
+    `str()` of it is its way by Azure's rules and what was counted; the first line of that is its `repr()`, which pytest
+    shows. `Lab.explain` says what would change it.
     """
 
-    flow: str
-    """Such as `web1 → db1 Tcp/5432`."""
+    source: str
+    to: str
+    protocol: Literal["Tcp", "Udp", "Icmp"]
+    port: int | None = None
+    sourcePort: int | None = None
+    """As it was asked for."""
     access: str
     """Allow or Deny: did the packet arrive?"""
     answered: bool
@@ -51,16 +56,16 @@ class Reach(Struct, frozen=True, kw_only=True):
     """The way by Azure's rules, with every rule and route that decides."""
     disagreements: tuple[str, ...] = ()
     """Where packet and Azure's rules part: a bug in netemu, or what a program in a machine did to the packet."""
-    explanation: str = ""
+    text: str = ""
 
     def __bool__(self) -> bool:
         return self.access == "Allow" and self.answered
 
     def __str__(self) -> str:
-        return self.explanation
+        return self.text
 
     def __repr__(self) -> str:
-        return f"<{self.explanation.partition(chr(10))[0]}>"
+        return f"<{self.text.partition(chr(10))[0]}>"
 
 
 class Line(Struct, frozen=True, kw_only=True):

@@ -166,6 +166,19 @@ class Lab:
         found = self.request("reach", source=source, to=to, port=port, protocol=protocol, source_port=source_port)
         return self._said(msgspec.convert(found, Reach))
 
+    def explain(
+        self,
+        source: str,
+        to: str,
+        *,
+        port: int | None = None,
+        protocol: Literal["Tcp", "Udp", "Icmp"] = "Tcp",
+        source_port: int | None = None,
+    ) -> str:
+        """Why such a flow works or not, in sentences, with evidence, and what would change that: `netemu explain`."""
+        found = self.request("explain", source=source, to=to, port=port, protocol=protocol, source_port=source_port)
+        return str(found)
+
     def verify(self) -> Verification:
         """Prove every line of the scenario's `expect` with packets. True when all are so; says what is not."""
         return self._said(msgspec.convert(self.request("verify"), Verification))

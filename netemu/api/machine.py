@@ -193,7 +193,7 @@ class Process:
         kind, number = self._note()
         if kind == STARTED:
             return
-        self.kill()
+        self.wait()
         self.stop()
         if number == errno.ENOENT:
             raise PersonError(f"{self.machine}: there is no program {self.args[0]!r} on this machine")
@@ -246,7 +246,10 @@ class Process:
         return status
 
     def _note(self) -> tuple[int, int]:
-        data = self._attendant.recv(NOTE.size)
+        try:
+            data = self._attendant.recv(NOTE.size)
+        except ConnectionResetError:  # it has ended before it heard our signal, and left word all the same
+            data = self._attendant.recv(NOTE.size)
         if not data:  # the lab's worker is gone, and everything with it
             return ENDED, -signal.SIGKILL
         kind, number = NOTE.unpack(data)

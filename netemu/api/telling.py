@@ -11,17 +11,18 @@ from typing import Any
 from msgspec import structs
 
 from netemu.api.answers import Counted, Line, Matrix, Reach, Verification
-from netemu.azure.flow import flow_of
+from netemu.azure.flow import Flow, flow_of
 from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
 from netemu.azure.verdict import Engine, Verdict
 from netemu.errors import PersonError
 from netemu.lab.proof import Proof
-from netemu.verify.compare import Result, decider, disagreements
+from netemu.verify.compare import Result, decider, disagreements, title
 from netemu.verify.evidence import Decision
 from netemu.verify.matrix import Outcome, Plan
 from netemu.verify.matrix import report as matrix_report
 from netemu.verify.observe import Observation, Observer
+from netemu.verify.trial import attempt_by
 
 PROTOCOLS = ("Tcp", "Udp", "Icmp")
 
@@ -30,7 +31,7 @@ class Asking:
     """A running lab, its taps open."""
 
     def __init__(self, network: Network, namespaces: Mapping[str, Path]) -> None:
-        self.network = network
+        self.network, self._namespaces = network, namespaces
         self._engine = Engine(network)
         self._observer = Observer(network, namespaces)
 
@@ -40,11 +41,7 @@ class Asking:
 
     def reach(self, source: str, to: str, port: int | None, protocol: str, source_port: int | None) -> Reach:
         """Send the first packet of a flow."""
-        self._check(source, to, port, protocol, source_port)
-        asked = Expectation(from_=source, to=to, access="Allow", protocol=protocol, port=port, sourcePort=source_port)  # type: ignore[arg-type]
-        flow = flow_of(self.network, asked)
-        if source_port is None:
-            flow = structs.replace(flow, sourcePort=random.randrange(20000, 60000))
+        asked, flow = self._flow(source, to, port, protocol, source_port)
         verdict = self._engine.judge(flow)
         seen = self._observer.observe(
             flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered
@@ -52,6 +49,28 @@ class Asking:
         said = structs.replace(asked, access=verdict.access, reply="Allow" if verdict.answered else "Deny")
         found = tuple(disagreements(self.network, said, verdict, seen))
         return _reach(Result(1, asked, verdict, seen, found))
+
+    def explain(self, source: str, to: str, port: int | None, protocol: str, source_port: int | None) -> str:
+        """Send it and explain in sentences what became of it, and what would change that."""
+        from netemu.explain import explain
+        from netemu.explain.seen import seen
+        from netemu.explain.text import lines
+
+        asked, flow = self._flow(source, to, port, protocol, source_port)
+        explanation = explain(self.network, flow, title(asked))
+        trial = attempt_by(self._observer, self.network, self._namespaces, flow, explanation.verdict)
+        return "\n".join(lines(explanation, seen(explanation, trial)))
+
+    def _flow(
+        self, source: str, to: str, port: int | None, protocol: str, source_port: int | None
+    ) -> tuple[Expectation, Flow]:
+        """What is asked for, with a source port of its own: an old record would let another's packet pass."""
+        self._check(source, to, port, protocol, source_port)
+        asked = Expectation(from_=source, to=to, access="Allow", protocol=protocol, port=port, sourcePort=source_port)  # type: ignore[arg-type]
+        flow = flow_of(self.network, asked)
+        if source_port is None:
+            flow = structs.replace(flow, sourcePort=random.randrange(20000, 60000))
+        return asked, flow
 
     def _check(self, source: str, to: str, port: int | None, protocol: str, source_port: int | None) -> None:
         network = self.network
@@ -84,8 +103,13 @@ def _reach(result: Result) -> Reach:
     seen, verdict = result.observation, result.verdict
     stopped = result.decided_by if not seen.delivered else None
     rule = stopped if stopped is not None else _last_rule(verdict, seen)
+    asked = result.expectation
     return Reach(
-        flow=result.title,
+        source=asked.from_,
+        to=asked.to,
+        protocol=asked.protocol,
+        port=asked.port,
+        sourcePort=asked.sourcePort,
         access="Allow" if seen.delivered else "Deny",
         answered=bool(seen.answered),
         receiver=seen.receiver,
@@ -98,7 +122,7 @@ def _reach(result: Result) -> Reach:
         counted=tuple(map(_counted, (*seen.decisions, *seen.answer_decisions))),
         steps=tuple(step.text for step in verdict.steps),
         disagreements=result.disagreements,
-        explanation="\n".join(_explanation(result)),
+        text="\n".join(_text(result)),
     )
 
 
@@ -116,7 +140,7 @@ def _counted(decision: Decision) -> Counted:
     )  # fmt: skip
 
 
-def _explanation(result: Result) -> Iterator[str]:
+def _text(result: Result) -> Iterator[str]:
     seen, verdict = result.observation, result.verdict
     yield f"{result.title}: {_fate(result)}"
     for words in result.disagreements:
@@ -144,9 +168,11 @@ def _fate(result: Result) -> str:
         return f"was last seen in {seen.via[-1]}" if seen.via else "was lost without a trace"
     if stopped.rule is None:
         return f"was dropped ({stopped.stage}){_why(verdict)}"
-    place = f" at {verdict.nic}" if verdict.rule == stopped.rule and verdict.nic is not None else ""
     side = "inbound" if stopped.stage == "nsg-in" else "outbound"
-    return f"was denied by rule {stopped.rule} of {stopped.networkSecurityGroup}, {side}{place}"
+    last = verdict.steps[-2].rule if len(verdict.steps) > 1 else None
+    if last is None or last.name != stopped.rule:
+        return f"was denied by rule {stopped.rule} of {stopped.networkSecurityGroup}, {side}"
+    return f"was denied by rule {last.name} ({last.priority}) of {last.networkSecurityGroup}, {side} at {verdict.nic}"
 
 
 def _lost(reply: Verdict | None) -> str:

@@ -28,7 +28,7 @@ from netemu.lab.folder import LabFolder, find
 from netemu.lab.source import Order
 from netemu.lab.start import surroundings
 from netemu.lab.up import digest, up
-from netemu.linux.sockets import is_listening
+from netemu.linux.listeners import is_listening
 from netemu.scenario import read_text
 
 NEW, ATTACHED = "new", "attached"
@@ -72,6 +72,10 @@ class Worker:
         """What becomes of one flow."""
         return self._ask().reach(**asked)
 
+    def explain(self, **asked: Any) -> str:
+        """Why it does."""
+        return self._ask().explain(**asked)
+
     def verify(self) -> Any:
         """Every line of `expect`."""
         return telling.verification(proof.prove(self.name))
@@ -109,7 +113,7 @@ class Worker:
 
     def listens(self, machine: str, port: int, protocol: str) -> bool:
         """Does any program in a machine listen there?"""
-        return is_listening(self.folder.namespace(node(self.folder, machine)), port, udp=protocol == "Udp")
+        return is_listening(self.folder.namespace(node(self.folder, machine)), protocol.lower(), port)
 
 
 def _described(network: Network) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def serve(channel: Channel, worker: Worker) -> None:
     """Answer until the other side is gone."""
     actions: dict[str, Callable[..., Any]] = {
         action.__name__: action
-        for action in (worker.up, worker.look, worker.down, worker.reach, worker.verify, worker.matrix,
+        for action in (worker.up, worker.look, worker.down, worker.reach, worker.explain, worker.verify, worker.matrix,
                        worker.start, worker.listens)
     }  # fmt: skip
     while True:

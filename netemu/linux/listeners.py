@@ -32,8 +32,7 @@ class Listener(Struct, frozen=True, order=True):
 
 def listeners(namespace: Path) -> list[Listener]:
     """Those of a namespace, IPv4 and what takes IPv4 beside IPv6."""
-    with entered(namespace):
-        tables = [(kind, _table(kind + version)) for kind in WAITING for version in ("", "6")]
+    tables = _tables(namespace)
     owners = _owners(namespace)
     found = {
         Listener(kind, port, address, owners.get(inode))
@@ -41,6 +40,21 @@ def listeners(namespace: Path) -> list[Listener]:
         for address, port, inode in _waiting(kind, lines)
     }
     return sorted(found, key=lambda each: (each.protocol, each.port, int(each.address or 0)))
+
+
+def is_listening(namespace: Path, protocol: str, port: int) -> bool:
+    """Does any program of a namespace take what comes to a port of `tcp` or `udp`?"""
+    return any(
+        number == port
+        for kind, lines in _tables(namespace)
+        for _, number, _ in _waiting(kind, lines)
+        if kind == protocol
+    )
+
+
+def _tables(namespace: Path) -> list[tuple[str, list[str]]]:
+    with entered(namespace):
+        return [(kind, _table(kind + version)) for kind in WAITING for version in ("", "6")]
 
 
 def _table(name: str) -> list[str]:

@@ -33,14 +33,18 @@ class Result(Struct, frozen=True):
     @property
     def title(self) -> str:
         """The flow in a line."""
-        e = self.expectation
-        port = f"/{e.port}" if e.port is not None else ""
-        return f"{e.from_} → {e.to} {e.protocol}{port}"
+        return title(self.expectation)
 
     @property
     def decided_by(self) -> Decision | None:
         """The rule that dropped the probe, as counted; when several rules dropped something, the one of the verdict."""
         return decider(self.observation, self.verdict)
+
+
+def title(expectation: Expectation) -> str:
+    """The flow of an expectation in a line."""
+    port = f"/{expectation.port}" if expectation.port is not None else ""
+    return f"{expectation.from_} → {expectation.to} {expectation.protocol}{port}"
 
 
 def decider(observation: Observation, verdict: Verdict) -> Decision | None:

@@ -52,12 +52,19 @@ class Trial(Struct, frozen=True):
 def attempt(network: Network, namespaces: Mapping[str, Path], flow: Flow, verdict: Verdict) -> Trial:
     """Send the first packet of a flow and see what becomes of it. Its source port ought to be one not used lately."""
     with Observer(network, namespaces) as observer:
-        seen = observer.observe(flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered)
-        # The receiver's own system answers before anybody has looked: its answer moves counters with the packet.
-        every = structs.replace(seen, decisions=(*seen.decisions, *seen.answer_decisions))
-        stopped = verdict.reply if seen.delivered and verdict.reply is not None else verdict
-        decided = decider(every, stopped) if not seen.answered else None
-        counted = observer.total(decided) if decided is not None else None
+        return attempt_by(observer, network, namespaces, flow, verdict)
+
+
+def attempt_by(
+    observer: Observer, network: Network, namespaces: Mapping[str, Path], flow: Flow, verdict: Verdict
+) -> Trial:
+    """The same with an observer that is there."""
+    seen = observer.observe(flow, expect_delivery=verdict.access == "Allow", expect_answer=verdict.answered)
+    # The receiver's own system answers before anybody has looked: its answer moves counters with the packet.
+    every = structs.replace(seen, decisions=(*seen.decisions, *seen.answer_decisions))
+    stopped = verdict.reply if seen.delivered and verdict.reply is not None else verdict
+    decided = decider(every, stopped) if not seen.answered else None
+    counted = observer.total(decided) if decided is not None else None
     routes, differences = _read_back(network, namespaces, flow, verdict, seen)
     kind = {6: "tcp", 17: "udp"}.get(protocol_number(flow.protocol))
     waiting: tuple[Listener, ...] = ()

@@ -101,10 +101,18 @@ def test_reaches_says_no_and_why(lab: Lab) -> None:
     assert not reach
     assert (reach.access, reach.answered, reach.receiver, reach.stage) == ("Deny", False, None, "nsg-in")
     assert (reach.networkSecurityGroup, reach.rule) == ("nsg", "rest")
-    assert repr(reach) == "<client → server Tcp/22: was denied by rule rest of nsg, inbound at server-nic>"
+    assert repr(reach) == "<client → server Tcp/22: was denied by rule rest (200) of nsg, inbound at server-nic>"
     text = str(reach).splitlines()
     assert text[1] == "  by Azure's rules:"
     assert text[-1] == "  counted: nsg/rest: 1 dropped"
+
+
+def test_explain_says_what_would_change_it(lab: Lab) -> None:
+    text = lab.explain("client", "server", port=22)
+    assert text.startswith("client → server Tcp/22 does not work.")
+    assert "The kernel dropped a probe by rule `rest`" in text
+    assert "would let it through" in text
+    assert "nothing in server listens at Tcp/80" in lab.explain("client", "server", port=80)
 
 
 @pytest.mark.parametrize(

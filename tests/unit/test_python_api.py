@@ -111,16 +111,16 @@ def test_an_error_that_no_person_should_see_keeps_its_traceback() -> None:
 
 
 DENIED = Reach(
-    flow="a → b Tcp/22", access="Deny", answered=False, rule="no", networkSecurityGroup="nsg",
+    source="a", to="b", protocol="Tcp", port=22, access="Deny", answered=False, rule="no", networkSecurityGroup="nsg",
     counted=(Counted("nsg", "no", "nsg-in", True, 1),), steps=("b-nic: denied",),
-    explanation="a → b Tcp/22: was denied by rule no of nsg\n  by Azure's rules:\n    b-nic: denied",
+    text="a → b Tcp/22: was denied by rule no of nsg\n  by Azure's rules:\n    b-nic: denied",
 )  # fmt: skip
 
 
 def test_a_reach_is_true_when_packet_and_answer_arrive_and_its_first_line_is_what_pytest_shows() -> None:
     assert not DENIED
-    assert not Reach(flow="", access="Allow", answered=False)
-    assert Reach(flow="", access="Allow", answered=True)
+    assert not Reach(source="a", to="b", protocol="Icmp", access="Allow", answered=False)
+    assert Reach(source="a", to="b", protocol="Icmp", access="Allow", answered=True)
     assert repr(DENIED) == "<a → b Tcp/22: was denied by rule no of nsg>"
     assert str(DENIED).splitlines()[2] == "    b-nic: denied"
     assert str(DENIED.counted[0]) == "nsg/no: 1 dropped"
