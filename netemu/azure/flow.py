@@ -63,6 +63,14 @@ class Packet(Struct, frozen=True):
         """With the source address translated."""
         return Packet(source, self.destination, self.protocol, self.sourcePort, self.destinationPort)
 
+    def from_endpoint(self, source: int, port: int) -> Packet:
+        """With source address and port translated."""
+        return Packet(source, self.destination, self.protocol, port, self.destinationPort)
+
+    def to_endpoint(self, destination: int, port: int) -> Packet:
+        """With destination address and port translated."""
+        return Packet(self.source, destination, self.protocol, self.sourcePort, port)
+
     def to_address(self, destination: int) -> Packet:
         """With the destination address translated."""
         return Packet(self.source, destination, self.protocol, self.sourcePort, self.destinationPort)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from netemu.azure import resources as arm
+from netemu.azure.load_balancing import Balancing
 from netemu.azure.network import IPConfig, Machine, Network, Nic, Peering, Subnet
 from netemu.azure.prefixes import IntervalSet
 from netemu.azure.routing import RouteLookup, effective_routes
@@ -53,6 +54,10 @@ class Guest(Struct, frozen=True, eq=False):
     """Addresses that DHCP configured: the primary one of each NIC."""
     forwards: bool
 
+    def has(self, address: int) -> bool:
+        """Is it an address of one of its NICs?"""
+        return any(address in port.addresses for port in self.ports)
+
     def port_towards(self, destination: int) -> Port:
         """The NIC whose subnet holds the destination, else the primary one, which has the default route."""
         for port in self.ports:
@@ -85,6 +90,7 @@ class Placement:
         self._routes: dict[Context, RouteLookup] = {}
         for machine in network.machines.values():
             self._place(machine)
+        self.balancing = Balancing(network, self.ports)
 
     def _place(self, machine: Machine) -> None:
         ports = tuple(self._port(nic) for nic in machine.nics)

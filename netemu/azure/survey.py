@@ -2,7 +2,8 @@
 
 The way of a packet does not depend on its ports, only what the NSGs on it say does. So a walk on which every NSG allows
 finds all that a flow between two addresses can meet; the ports at which one of them decides by another rule are the
-boundaries, and between two boundaries all ports are one class.
+boundaries, and between two boundaries all ports are one class. Where something chooses between several ways, those of
+all ways are. Frontends of load balancers are another matter: there the rule, and with it the way, depends on the port.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from itertools import pairwise
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from netemu.azure import resources as arm
+from netemu.azure.choosing import Choosing, every_way
 from netemu.azure.edge import Translations
 from netemu.azure.flow import TCP, UDP, Packet
 from netemu.azure.placement import Guest, Placement, Port
@@ -22,7 +24,10 @@ from netemu.azure.steps import End
 from netemu.azure.walk import Memory, Walk
 
 Decisions = tuple[EffectiveRule | None, ...]
-"""What each NSG on the way says, up to the first that denies; None when it has no rule for the packet (PLT-4)."""
+"""What each NSG on the way says, up to the first that denies; None when it has no rule for the packet (PLT-4).
+
+Of several ways, one after the other.
+"""
 
 
 class Asked(Struct, frozen=True, eq=False):
@@ -33,6 +38,8 @@ class Asked(Struct, frozen=True, eq=False):
     answering: bool
     """It is asked about the packet that answers, whose ports are the other way round."""
     ports: bool
+    way: int = 0
+    """Which of the ways it is on."""
 
     def decide(self, source_port: int, destination_port: int) -> EffectiveRule | None:
         """The first rule that matches a packet with these ports, if it has any."""
@@ -68,9 +75,16 @@ class Survey(Walk):
 
 
 def survey(placement: Placement, sender: Port | str, packet: Packet) -> list[Asked]:
-    """Every NSG that the packet and its answer may be asked by; the sender is a NIC, or an internet host by name."""
+    """Every NSG that the packet and its answer may be asked by, way by way; the sender is a NIC, or a host by name."""
+    ways = every_way(lambda choosing: _survey(placement, sender, packet, choosing))
+    if len(ways) == 1:
+        return ways[0]
+    return [structs.replace(asked, way=number) for number, way in enumerate(ways) for asked in way]
+
+
+def _survey(placement: Placement, sender: Port | str, packet: Packet, choosing: Choosing) -> list[Asked]:
     asked: list[Asked] = []
-    memory = Memory(set(), Translations())
+    memory = Memory(set(), Translations(), choosing)
     walk = Survey(placement, memory, replying=False, asked=asked)
     if isinstance(sender, Port):
         end = walk.from_guest(placement.guests[sender.machine], packet, sender)
@@ -115,12 +129,12 @@ class Classifying:
     """Where programs' own source ports are; the class that most of them are in is the one that is asked."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, int, bool], ...], Classes] = {}
+        self._known: dict[tuple[tuple[int, int, bool, int], ...], Classes] = {}
         self._kept: list[list[Asked]] = []
 
     def classes(self, asked: list[Asked], protocol: int) -> Classes:
         """The classes that some NSGs divide the ports into."""
-        key = tuple((id(each.classifier), each.mask, each.answering) for each in asked)
+        key = tuple((id(each.classifier), each.mask, each.answering, each.way) for each in asked)
         with_ports = protocol in (TCP, UDP)
         if not with_ports:
             only = Class(self.FRESH, 0, _decisions(asked, 0, 0))
@@ -178,14 +192,17 @@ def _overlap(cell: tuple[int, int], wish: tuple[int, int]) -> int:
 
 
 def _passes(decisions: Decisions) -> bool:
-    return not decisions or decisions[-1] is None or decisions[-1].access == "Allow"
+    return all(rule is None or rule.access == "Allow" for rule in decisions)
 
 
 def _decisions(asked: list[Asked], source_port: int, destination_port: int) -> Decisions:
     found: list[EffectiveRule | None] = []
+    denied: int | None = None
     for each in asked:
+        if each.way == denied:
+            continue
         rule = each.decide(source_port, destination_port)
         found.append(rule)
         if rule is not None and rule.access == "Deny":
-            break
+            denied = each.way
     return tuple(found)

@@ -12,17 +12,18 @@ from ipaddress import IPv4Address
 from msgspec import Struct, structs
 
 from netemu.azure import resources as arm
+from netemu.azure.choosing import Target, every_way
 from netemu.azure.edge import Translations
-from netemu.azure.flow import Flow, Packet, dotted, packet_of
-from netemu.azure.network import Network, Nic, Subnet
+from netemu.azure.flow import EPHEMERAL_PORT, TCP, Flow, Packet, dotted, packet_of
+from netemu.azure.network import PLATFORM_ADDRESS, Network, Nic, Subnet
 from netemu.azure.placement import Placement
 from netemu.azure.routing import EffectiveRoute, NextHop, next_hop
 from netemu.azure.security import Consideration, Context, EffectiveRule, consider, effective_rules
-from netemu.azure.steps import End, Stage, Step, StepKind, Verdict
+from netemu.azure.steps import Chosen, End, Stage, Step, StepKind, Verdict
 from netemu.azure.walk import Memory, Record, Walk
 from netemu.errors import PersonError
 
-__all__ = ["Engine", "NsgDecision", "Stage", "Step", "StepKind", "Verdict", "judge"]
+__all__ = ["Chosen", "Engine", "NsgDecision", "Stage", "Step", "StepKind", "Target", "Verdict", "judge"]
 
 
 class NsgDecision(Struct, frozen=True):
@@ -52,18 +53,33 @@ class Engine:
         """What is where."""
         return self._placement
 
-    def judge(self, flow: Flow, known: frozenset[Record] = frozenset()) -> Verdict:
-        """What becomes of the flow's first packet, and of the reply to it.
+    def judge(
+        self,
+        flow: Flow,
+        known: frozenset[Record] = frozenset(),
+        *,
+        down: frozenset[Target] = frozenset(),
+        established: str | None = None,
+    ) -> Verdict:
+        """What becomes of the flow's first packet, and of the reply to it; on every way, where something is chosen.
 
         `known` are records that earlier flows have left. What is neither a TCP SYN nor an echo request passes by them
-        (NSG-21, NSG-23).
+        (NSG-21, NSG-23). `down` are backends that their probes find down. `established` is the backend (VM, NIC or
+        NIC/ipConfiguration) that the flow is open to already: where it goes on, if it does (LB-31, LB-32).
         """
-        memory = Memory(set(known), Translations())
+        ways = every_way(
+            lambda choosing: self._judge(flow, Memory(set(known), Translations(), choosing)), down, established
+        )
+        if len(ways) == 1:
+            return ways[0]
+        speaker = min(ways, key=lambda way: (way.access == "Allow", way.answered))
+        return structs.replace(speaker, choices=tuple(ways))
+
+    def _judge(self, flow: Flow, memory: Memory) -> Verdict:
         walk = Walk(self._placement, memory, replying=False)
         packet, sender, end = self._start(walk, flow)
-        verdict = _verdict(walk, end)
         if end.access == "Deny":
-            return verdict
+            return _verdict(walk, end)
         if end.stage != "delivered":
             reply = Verdict(
                 access="Allow",
@@ -73,11 +89,11 @@ class Engine:
                 sourceSeenAs=_address(end.packet.destination),
                 destinationSeenAs=_address(end.packet.source),
             )
-            return structs.replace(verdict, reply=reply, answered=self._has(sender, end.packet.source))
+            return _verdict(walk, end, reply, answered=self._has(sender, end.packet.source))
         back = Walk(self._placement, memory, replying=True)
         returned = self._answer(back, end)
         answered = returned.access == "Allow" and returned.receiver == sender and returned.packet == packet.reversed()
-        return structs.replace(verdict, reply=_verdict(back, returned), answered=answered)
+        return _verdict(walk, end, _verdict(back, returned), answered=answered)
 
     def _start(self, walk: Walk, flow: Flow) -> tuple[Packet, str, End]:
         placement = self._placement
@@ -126,6 +142,20 @@ class Engine:
                 break
         return tuple(decisions)
 
+    def stopped_probes(self) -> frozenset[Target]:
+        """The backends that count as down because an NSG denies their probes (LB-33)."""
+        found: set[Target] = set()
+        for balancer in self.network.loadBalancers.values():
+            for rule in balancer.loadBalancingRules.values():
+                for member in rule.pool.members if rule.probe is not None else ():
+                    assert rule.probe is not None
+                    source, port = int(PLATFORM_ADDRESS), rule.probe.port
+                    packet = Packet(source, int(member.address), TCP, EPHEMERAL_PORT, port)
+                    decisions = self.evaluate_nsgs(member.nic, "Inbound", packet)
+                    if decisions and decisions[-1].rule.access == "Deny":
+                        found.add((rule.probe.path, member.path))
+        return frozenset(found)
+
     def effective_rules(
         self, security_group: str, subnet: Subnet, direction: arm.Direction
     ) -> tuple[EffectiveRule, ...]:
@@ -146,7 +176,7 @@ def judge(network: Network, flow: Flow) -> Verdict:
     return Engine(network).judge(flow)
 
 
-def _verdict(walk: Walk, end: End) -> Verdict:
+def _verdict(walk: Walk, end: End, reply: Verdict | None = None, *, answered: bool = False) -> Verdict:
     allowed = end.access == "Allow"
     rule = walk.last_rule if allowed else end.rule
     nic: str | None = end.place
@@ -168,6 +198,11 @@ def _verdict(walk: Walk, end: End) -> Verdict:
         sourceSeenAs=_address(end.packet.source) if allowed else None,
         destinationSeenAs=_address(end.packet.destination) if allowed else None,
         steps=tuple(walk.steps),
+        reply=reply,
+        answered=answered,
+        chosen=tuple(walk.chosen),
+        keepsPort=walk.keeps_port,
+        destinationPortSeenAs=end.packet.destinationPort if allowed and end.packet.has_ports else None,
     )
 
 

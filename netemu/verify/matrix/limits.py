@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from netemu.azure.blocked import BROADCAST, HOST_RESERVED_PORT, MULTICAST, PLATFORM_ADDRESSES
 from netemu.azure.flow import TCP, UDP
 from netemu.azure.network import PLATFORM_ADDRESS
 from netemu.azure.placement import Port
 from netemu.azure.prefixes import ADDRESSES, IntervalSet
 from netemu.azure.security import Classifier
 from netemu.azure.survey import Class, Classes
-from netemu.azure.walk import BROADCAST, HOST_RESERVED_PORT, MULTICAST, PLATFORM_ADDRESSES
 
 if TYPE_CHECKING:
     from netemu.verify.matrix.plan import Place, Planner, Question

@@ -108,7 +108,7 @@ def test_flow_as_a_table_begins_like_az_and_tells_the_whole_way(run: Run) -> Non
         "Allow     defaultSecurityRules/AllowInternetOutBound",
     ]
     assert "65000 AllowVnetOutBound: destination 198.51.100.7 is not in its destinations" in out
-    assert "becomes Tcp 20.61.0.10:49152 -> 198.51.100.7:443 (source translation (OUT-1))" in out
+    assert "becomes Tcp 20.61.0.10:49152 -> 198.51.100.7:443 (source translation by public IP web-ip (OUT-1))" in out
     assert lines[-2:] == ["verdict  Allow: delivered to visitor", "reply    Allow: comes back to the sender"]
 
 
