@@ -24,8 +24,8 @@ def next_hop_command(source: str, to: str, file: str | None, lab: str | None, fo
     Example:  netemu next-hop web1 --to 10.0.2.10
               netemu next-hop web1 --to 8.8.8.8 --file scenarios/udr-firewall.yaml -o json
     """
+    from netemu.azure.blocked import PLATFORM_ADDRESSES
     from netemu.azure.verdict import Engine
-    from netemu.azure.walk import PLATFORM_ADDRESSES
     from netemu.cli.looking import chosen, conclude, kernel_data
     from netemu.cli.output import az_table, emit
     from netemu.watcher import question

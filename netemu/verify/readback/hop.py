@@ -7,9 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from netemu.azure.blocked import PLATFORM_ADDRESSES
 from netemu.azure.placement import Placement, Port
 from netemu.azure.routing import EffectiveRoute
-from netemu.azure.walk import PLATFORM_ADDRESSES
 from netemu.linux.route_lookup import Entry
 from netemu.verify.readback.plane import EDGE, FABRIC, PLATFORM, Plane
 

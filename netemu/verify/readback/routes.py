@@ -7,11 +7,11 @@ from ipaddress import IPv4Address
 
 from msgspec import Struct
 
+from netemu.azure.blocked import MULTICAST, PLATFORM_ADDRESSES
 from netemu.azure.flow import TCP, Packet
 from netemu.azure.placement import Placement, Port
 from netemu.azure.prefixes import ADDRESSES
 from netemu.azure.routing import EffectiveRoute
-from netemu.azure.walk import MULTICAST, PLATFORM_ADDRESSES
 from netemu.linux.observe import table_routes
 from netemu.linux.route_lookup import Entry
 from netemu.linux.ruleset_follow import Follower

@@ -10,8 +10,8 @@ from typing import Literal
 from msgspec import Struct, field
 
 from netemu.azure import resources as arm
+from netemu.azure.blocked import PLATFORM_ADDRESSES
 from netemu.azure.flow import Flow, Packet, packet_of
-from netemu.azure.walk import PLATFORM_ADDRESSES
 from netemu.linux.observe import Link
 from netemu.linux.route_lookup import Entry
 from netemu.linux.ruleset_expressions import PacketState
