@@ -70,13 +70,13 @@ def flow_command(
             from netemu.verify.readback import questions
 
             found = questions.flow(plane, engine, asked, verdict)
-        if form == "table":
-            _show(engine, asked, verdict, found)
-        else:
-            from netemu.cli.output import emit
+    if form == "table":
+        _show(engine, asked, verdict, found)
+    else:
+        from netemu.cli.output import emit
 
-            emit(_data(engine, asked, verdict, found), form)
-        conclude(watched, found.disagreements if found is not None else (), quiet=form != "table")
+        emit(_data(engine, asked, verdict, found), form)
+    conclude(watched, found.disagreements if found is not None else (), quiet=form != "table")
 
 
 # ---- for programs ----------------------------------------------------------------------------------------------------

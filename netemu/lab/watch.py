@@ -30,7 +30,6 @@ class Watched(Struct, frozen=True):
     modified: datetime
     """When the file was, or the lab came to be as it is."""
 
-
     @contextlib.contextmanager
     def plane(self) -> Iterator[Plane | None]:
         """The lab's namespaces, opened for reading; None for a file."""
@@ -43,14 +42,28 @@ class Watched(Struct, frozen=True):
                 f"lab {folder.name} is root's, and only root can read it back from the kernel; run netemu with sudo, "
                 "or ask about the scenario alone with --file FILE"
             )
-        record = folder.read()
-        nodes = folder.nodes()
-        if record is None or record.state != "running" or not set(CORE) <= set(nodes):
+        if not self._is_running():
             raise PersonError(f"lab {folder.name} is not whole; `netemu up` completes it, `netemu down` removes it")
+        from netemu.linux.nftables import RulesetError
         from netemu.verify.readback.plane import Plane
 
-        with Plane(self.network, {node: folder.namespace(node) for node in nodes}) as opened:
-            yield opened
+        changing = SystemRefusal(f"lab {folder.name} is being changed while it is read; ask again")
+        try:
+            with Plane(self.network, {node: folder.namespace(node) for node in folder.nodes()}) as opened:
+                yield opened
+        except (RulesetError, FileNotFoundError) as error:  # what was there a moment ago is not there now
+            raise changing from error
+        if not self._is_running():
+            raise changing
+
+    def _is_running(self) -> bool:
+        """Is the lab whole, and is what we know of it what runs?"""
+        from netemu.lab.up import digest
+
+        assert self.folder is not None, "a file does not run"
+        record = self.folder.read()
+        whole = record is not None and record.state == "running" and set(CORE) <= set(self.folder.nodes())
+        return whole and record is not None and record.digest == digest(self.network.scenario)
 
 
 def watched(file: str | None, lab: str | None) -> Watched:

@@ -27,7 +27,7 @@ from netemu.cli.main import main
 from netemu.lab.down import down
 from netemu.lab.source import read_once
 from netemu.lab.up import up
-from netemu.linux import nftables
+from netemu.linux import nftables, ruleset_view
 from netemu.linux.namespaces import current, entered
 from netemu.verify.readback import attachments, beside, routes, rules
 from netemu.verify.readback.plane import Plane
@@ -497,3 +497,21 @@ def test_without_rights_the_kernel_is_not_read_and_a_file_can_be_asked_about(
     assert (done.returncode, done.stdout) == (3, "")
     assert "run netemu with sudo, or ask about the scenario alone with --file FILE" in done.stderr
     assert netemu("routes", "client", "--file", str(lab.source)).returncode == 0
+
+
+def test_a_lab_that_is_changed_while_it_is_read_is_not_said_to_disagree(
+    single: Callable[[str], Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = single(NETWORK)
+    read = ruleset_view.read
+
+    def change_first(namespace: Path) -> ruleset_view.RulesetView:
+        monkeypatch.setattr(ruleset_view, "read", read)
+        lab.up(NETWORK.replace("destinationPortRange: '80'", "destinationPortRange: '81'"))
+        return read(namespace)
+
+    monkeypatch.setattr(ruleset_view, "read", change_first)
+    done = netemu(*in_lab(lab, *WEB))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"netemu: lab {lab.name} is being changed while it is read; ask again\n"
+    assert netemu(*in_lab(lab, *WEB)).returncode == 0
