@@ -248,8 +248,8 @@ def nothing_differs(lab: Lab) -> None:
     assert not found.foreign
 
 
+@pytest.mark.azure("NSG-22")
 def test_a_connection_lives_on_when_its_rule_goes_and_no_new_one_is_made(lab: Lab) -> None:
-    """NSG-22."""
     assert lab.up(BASE) in ("unchanged", "changed")
     with lab.socket("a", socket.SOCK_STREAM) as caller, lab.socket("b", socket.SOCK_STREAM) as listener:
         listener.bind(("0.0.0.0", 8001))

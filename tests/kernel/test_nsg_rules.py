@@ -223,3 +223,88 @@ def roles(laboratory):
 def test_rules_that_name_roles_apply_to_their_members_only(roles, source, to, port, allowed):
     contact = roles.tcp(source, to, port)
     assert (contact.arrived, contact.answered) == (allowed, allowed)
+
+
+# ---- how rules are written -------------------------------------------------------------------------------------------
+
+LONG = "a" + "-b" * 39 + "c"
+WRITTEN = f"""
+virtualNetworks:
+  net:
+    addressSpace: 10.0.0.0/16
+    subnets: {{clients: {{addressPrefix: 10.0.1.0/24}}, servers: {{addressPrefix: 10.0.2.0/24}}}}
+networkSecurityGroups:
+  every-field:
+    securityRules:
+      {LONG}:
+        {{description: what it is for, priority: 4096, direction: Inbound, access: Allow, protocol: Udp,
+         sourceAddressPrefixes: [10.0.1.4, 10.0.1.8/30], sourcePortRanges: ["5000-5009", "6000"],
+         destinationAddressPrefixes: [10.0.2.0/25, 10.0.9.0/24], destinationPortRanges: ["80", "8080-8090"]}}
+      out: {{priority: 4096, direction: Outbound, access: Deny, protocol: Udp, sourceAddressPrefix: "*",
+            sourcePortRange: "*", destinationAddressPrefix: "*", destinationPortRange: 7}}
+      first: {rule(100, IN, "Allow", "Tcp", port="80")}
+      second: {rule(101, IN, "Deny", "Tcp", port="80")}
+      rest: {rule(4095, IN, "Deny", "Tcp")}
+virtualMachines:
+  c4: {{subnet: net/clients, privateIPAddress: 10.0.1.4}}
+  c9: {{subnet: net/clients, privateIPAddress: 10.0.1.9}}
+  c12: {{subnet: net/clients, privateIPAddress: 10.0.1.12}}
+  low: {{subnet: net/servers, privateIPAddress: 10.0.2.4, networkSecurityGroup: every-field}}
+  high: {{subnet: net/servers, privateIPAddress: 10.0.2.200, networkSecurityGroup: every-field}}
+"""
+CHAIN = "inbound/every-field/net"
+
+
+@pytest.fixture(scope="module")
+def written(laboratory):
+    return laboratory(WRITTEN)
+
+
+@pytest.mark.azure("NSG-3", "NSG-14", "NSG-12", "NSG-13")
+@pytest.mark.parametrize(
+    ("client", "server", "sport", "dport", "decided"),
+    [
+        ("c4", "low", 5000, 80, LONG), ("c9", "low", 6000, 8090, LONG), ("c4", "low", 5009, 8080, LONG),
+        ("c12", "low", 5000, 80, "AllowVnetInBound"), ("c4", "high", 5000, 80, "AllowVnetInBound"),
+        ("c4", "low", 5010, 80, "AllowVnetInBound"), ("c4", "low", 6001, 80, "AllowVnetInBound"),
+        ("c4", "low", 5000, 81, "AllowVnetInBound"), ("c4", "low", 5000, 8091, "AllowVnetInBound"),
+    ],
+)  # fmt: skip
+def test_a_rule_matches_when_every_property_does_and_counts_under_its_name(
+    written, client, server, sport, dport, decided
+):
+    before = written.counter(CHAIN, decided)
+    assert passes(written, server, UDP(sport=sport, dport=dport), client=client)
+    assert written.counter(CHAIN, decided) == before + 1
+
+
+@pytest.mark.azure("NSG-5")
+def test_one_priority_may_be_used_once_in_each_direction(written):
+    inward, outward = written.counter(CHAIN, LONG), written.counter("outbound/every-field/net", "out")
+    assert passes(written, "low", UDP(sport=5001, dport=80))
+    assert not passes(written, "c4", UDP(sport=written.port(), dport=7), client="low")
+    assert written.counter(CHAIN, LONG) == inward + 1
+    assert written.counter("outbound/every-field/net", "out") == outward + 1
+
+
+@pytest.mark.azure("NSG-6", "NSG-4")
+def test_priorities_from_100_to_4096_all_come_before_the_default_rules(written):
+    names = ("first", "second", "rest", LONG, "AllowVnetInBound")
+    before = [written.counter(CHAIN, name) for name in names]
+    assert passes(written, "low", tcp(written))
+    assert not passes(written, "low", tcp(written, port=81))
+    assert passes(written, "low", UDP(sport=5002, dport=80))
+    assert passes(written, "low", udp(written, port=9))
+    assert [written.counter(CHAIN, name) - old for name, old in zip(names, before, strict=True)] == [1, 0, 1, 1, 1]
+
+
+@pytest.mark.azure("NSG-9")
+def test_default_rules_decide_again_when_the_rules_before_them_go(single):
+    everything = f"all: {rule(4094, IN, 'Deny')}"
+    lab = single(WRITTEN.replace(f"      first: {rule(100, IN, 'Allow', 'Tcp', port='80')}", f"      {everything}"))
+    before = lab.counter(CHAIN, "AllowVnetInBound")
+    assert not passes(lab, "high", udp(lab))
+    assert lab.counter(CHAIN, "AllowVnetInBound") == before
+    assert lab.up(WRITTEN) == "changed"
+    assert passes(lab, "high", udp(lab))
+    assert lab.counter(CHAIN, "AllowVnetInBound") >= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from harness import rule
 from scapy.layers.inet import IP, UDP
@@ -143,7 +145,7 @@ def test_a_spoke_that_does_not_accept_forwarded_traffic_gets_none_in_either_dire
     assert lab.dropped("hub") >= 2
 
 
-@pytest.mark.azure("PEER-11", "NVA-5")
+@pytest.mark.azure("PEER-11", "NVA-5", "PEER-21")
 def test_what_the_appliance_itself_sends_is_not_forwarded_traffic(single):
     lab = single(hub(spoke1=False, spoke2=False))
     assert lab.tcp("nva", "one1", 80).answered
@@ -163,3 +165,75 @@ def test_spokes_part_when_one_thing_is_missing(single, missing, forth, back):
     for source, to, expected in (("one1", "two1", forth), ("two1", "one1", back)):
         found = lab.tcp(source, to, 80)
         assert (found.arrived, found.answered) == expected
+
+
+# ---- peerings of a running lab, prefixes, regions --------------------------------------------------------------------
+
+
+def pair(*, near: bool = True, far: bool = True, more: str = "") -> str:
+    """a1 in net-a, b1 in net-b, in other regions; a side of the peering exists when it is said so."""
+    extra = ", 10.20.0.0/16" if more else ""
+    subnets = "{main: {addressPrefix: 10.2.0.0/24}, more: {addressPrefix: 10.20.0.0/24}}" if more else ""
+    far_away = network("net-b", 2, *[peering("net-a")] * far)
+    if more:
+        far_away = far_away.replace("{main: {addressPrefix: 10.2.0.0/24}}", subnets)
+        far_away = far_away.replace("addressSpace: 10.2.0.0/16", f"addressSpace: [10.2.0.0/16{extra}]")
+    return (
+        "virtualNetworks:\n"
+        + network("net-a", 1, *[peering("net-b")] * near)
+        + far_away.replace("{addressSpace", "{location: eastus, addressSpace", 1)
+        + machines("net-a", "net-b")
+        + more
+    )
+
+
+MORE = "  b2: {subnet: net-b/more}\n"
+
+
+@pytest.mark.azure("PEER-3")
+@pytest.mark.parametrize("deleted", ["near", "far"])
+def test_deleting_one_side_stops_all_traffic_at_once_and_making_it_again_brings_it_back(single, deleted):
+    lab = single(pair())
+    with lab.socket("a1", socket.SOCK_STREAM) as caller, lab.socket("b1", socket.SOCK_STREAM) as listener:
+        listener.bind(("0.0.0.0", 80))
+        listener.listen()
+        caller.connect((lab.address("b1"), 80))
+        connection, _ = listener.accept()
+        with connection, lab.tap("a1") as here, lab.tap("b1") as there:
+            assert lab.up(pair(**{deleted: False})) == "changed"
+            caller.sendall(b"to b")
+            connection.sendall(b"to a")
+            ours = lambda frame: frame.haslayer("TCP") and bytes(frame["TCP"].payload).startswith(b"to ")  # noqa: E731
+            assert there.find(ours) is None
+            assert here.find(ours) is None
+            for source, to in (("a1", "b1"), ("b1", "a1")):
+                assert lab.tcp(source, to, 81).lost
+                assert lab.ping(source, to).lost
+            assert lab.up(pair()) == "changed"
+            connection.settimeout(5)
+            assert connection.recv(64) == b"to b"  # sent again by the guest's TCP
+    assert lab.tcp("b1", "a1", 81).answered
+
+
+@pytest.mark.azure("RT-5", "PEER-14", "PEER-7")
+def test_every_prefix_of_the_peer_has_a_route_and_one_that_is_added_later_gets_one(single):
+    lab = single(pair())
+    before = lab.dropped("next hop None")
+    lab.send("a1", IP(src=lab.address("a1"), dst="10.20.0.4") / UDP(dport=9))
+    assert lab.dropped("next hop None") == before + 1
+    assert lab.up(pair(more=MORE)) == "changed"
+    assert lab.tcp("a1", "b1", 80).answered
+    assert lab.tcp("a1", "b2", 80).answered
+    assert lab.ping("b2", "a1").answered
+    assert lab.up(pair()) == "changed"
+    before = lab.dropped("next hop None")
+    lab.send("a1", IP(src=lab.address("a1"), dst="10.20.0.4") / UDP(dport=9))
+    assert lab.dropped("next hop None") == before + 1
+
+
+@pytest.mark.azure("PEER-18")
+@KINDS
+def test_networks_of_different_regions_are_peered_like_others(single, kind):
+    lab = single(pair())
+    assert contact(lab, kind, "a1", "b1").answered
+    assert contact(lab, kind, "b1", "a1").answered

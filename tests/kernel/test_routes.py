@@ -256,3 +256,112 @@ def test_an_appliance_that_translates_destinations_works_both_ways(single):
             connection.sendall(b"welcome")
             assert client.recv(16) == b"welcome"
         assert peer[0] == "10.0.9.4"
+
+
+@pytest.mark.azure("RT-8")
+def test_one_table_serves_several_subnets_and_no_other(lab):
+    assert way(lab, "high", "p10")[0]
+    assert way(lab, "tagged", "p10")[0]
+    assert not way(lab, "p4", "p10")[0]
+    assert not way(lab, "client", "p10")[0]
+
+
+def overridden(*routes: str) -> str:
+    """a in a subnet with a table of these routes, b beside it, far in a peered network, and an appliance."""
+    return f"""
+virtualNetworks:
+  net:
+    addressSpace: 10.0.0.0/16
+    subnets:
+      s: {{addressPrefix: 10.0.1.0/24, routeTable: rt}}
+      t: {{addressPrefix: 10.0.2.0/24}}
+    virtualNetworkPeerings: {{to-far: {{remoteVirtualNetwork: far}}}}
+  far:
+    addressSpace: 10.5.0.0/16
+    subnets: {{s: {{addressPrefix: 10.5.0.0/24}}}}
+    virtualNetworkPeerings: {{to-net: {{remoteVirtualNetwork: net}}}}
+routeTables: {{rt: {{routes: {{{", ".join(f"r{number}: {text}" for number, text in enumerate(routes))}}}}}}}
+virtualMachines:
+  a: {{subnet: net/s}}
+  b: {{subnet: net/t}}
+  far: {{subnet: far/s}}
+internet: {{hosts: {{visitor: {{ipAddress: 198.51.100.7}}}}}}
+"""
+
+
+@pytest.mark.azure("RT-20", "RT-9")
+@pytest.mark.parametrize(
+    ("prefix", "to"), [("10.5.0.0/16", "far"), ("10.0.0.0/16", "b"), ("0.0.0.0/0", "visitor")],
+    ids=["the peering's", "the network's", "the internet's"],
+)  # fmt: skip
+def test_a_system_route_that_is_overridden_is_not_used_and_is_there_again_afterwards(single, prefix, to):
+    lab = single(overridden())
+    assert lab.tcp("a", to, 80).answered
+    assert lab.up(overridden(f"{{addressPrefix: {prefix}, nextHopType: None}}")) == "changed"
+    before = lab.dropped("next hop None")
+    assert lab.ping("a", to).lost
+    assert lab.dropped("next hop None") == before + 1
+    assert lab.up(overridden()) == "changed"
+    assert lab.tcp("a", to, 81).answered
+
+
+WORKED = f"""
+virtualNetworks:
+  net:
+    addressSpace: 10.0.0.0/16
+    subnets:
+      subnet1: {{addressPrefix: 10.0.0.0/24, routeTable: subnet1-rt}}
+      subnet2: {{addressPrefix: 10.0.1.0/24}}
+      nvas: {{addressPrefix: 10.0.100.0/24}}
+    virtualNetworkPeerings: {{to-one: {{remoteVirtualNetwork: one}}, to-two: {{remoteVirtualNetwork: two}}}}
+  one:
+    addressSpace: 10.1.0.0/16
+    subnets: {{main: {{addressPrefix: 10.1.0.0/24}}}}
+    virtualNetworkPeerings: {{to-net: {{remoteVirtualNetwork: net}}}}
+  two:
+    addressSpace: 10.2.0.0/16
+    subnets: {{main: {{addressPrefix: 10.2.0.0/24}}}}
+    virtualNetworkPeerings: {{to-net: {{remoteVirtualNetwork: net}}}}
+routeTables:
+  subnet1-rt:
+    routes:
+      within-vnet: {{addressPrefix: 10.0.0.0/16, nextHopType: VirtualAppliance, nextHopIpAddress: 10.0.100.4}}
+      within-subnet: {{addressPrefix: 10.0.0.0/24, nextHopType: VnetLocal}}
+      to-one: {{addressPrefix: 10.1.0.0/16, nextHopType: None}}
+      to-two: {{addressPrefix: 10.2.0.0/16, nextHopType: None}}
+      to-on-premises: {{addressPrefix: 10.10.0.0/16, nextHopType: VirtualAppliance, nextHopIpAddress: 10.0.100.4}}
+      default: {{addressPrefix: 0.0.0.0/0, nextHopType: VirtualAppliance, nextHopIpAddress: 10.0.100.4}}
+virtualMachines:
+  a: {{subnet: net/subnet1}}
+  mate: {{subnet: net/subnet1}}
+  b: {{subnet: net/subnet2}}
+  nva: {{subnet: net/nvas, privateIPAddress: 10.0.100.4, {FORWARDING}}}
+  one: {{subnet: one/main}}
+  two: {{subnet: two/main}}
+internet: {{hosts: {{visitor: {{ipAddress: 198.51.100.7}}}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def worked(laboratory):
+    return laboratory(WORKED)
+
+
+@pytest.mark.azure("RT-19")
+@pytest.mark.parametrize(
+    ("source", "to", "expected"),
+    [
+        ("a", "mate", (False, True)), ("a", "b", (True, True)), ("a", "nva", (True, True)),
+        ("a", "one", (False, False)), ("a", "two", (False, False)),
+        ("b", "a", (False, True)), ("b", "one", (False, True)), ("one", "a", (False, True)),
+    ],
+)  # fmt: skip
+def test_the_worked_example_sends_each_packet_where_azures_table_says(worked, source, to, expected):
+    assert way(worked, source, to) == expected
+
+
+@pytest.mark.azure("RT-19", "RT-21")
+@pytest.mark.parametrize("address", ["10.10.0.1", "198.51.100.7", "20.60.1.1"])
+def test_in_the_worked_example_all_the_rest_goes_to_the_appliance(worked, address):
+    packet = IP(src=worked.address("a"), dst=address) / UDP(sport=worked.port(), dport=9)
+    assert worked.delivered("a", packet, at="nva") is not None

@@ -195,3 +195,40 @@ def test_an_appliance_in_a_network_whose_peering_carries_nothing_is_out_of_reach
         }
     )
     assert lab.ask("a", "b").stage == "no-owner"
+
+
+@pytest.mark.azure("PEER-3")
+@pytest.mark.parametrize("left", [({}, None), (None, {})], ids=["the far side deleted", "the near side deleted"])
+def test_deleting_either_side_takes_both_directions_and_the_route(left):
+    lab = pair(*left)
+    for source, to in (("a", "b"), ("b", "a")):
+        assert lab.ask(source, to).stage == "route-none"
+        routes_of = lab.engine.effective_routes(lab.network.machines[source].nics[0].subnet)
+        assert not [route for route in routes_of if route.nextHopType == "VNetPeering"]
+
+
+@pytest.mark.azure("PEER-14", "RT-5")
+def test_a_prefix_that_the_peer_gets_later_is_reached_like_the_first():
+    networks = {
+        "v": vnet("10.0.0.0/16", s="10.0.0.0/24", peerings=peering("w")),
+        "w": vnet(["10.1.0.0/16", "10.2.0.0/16"], s="10.1.0.0/24", t="10.2.0.0/24", peerings=peering("v")),
+    }
+    machines = {"a": {"subnet": "v/s"}, "b": {"subnet": "w/s"}, "c": {"subnet": "w/t"}}
+    assert pair({}, {}).ask("a", "10.2.0.4").stage == "route-none"
+    lab = Lab(virtualNetworks=networks, virtualMachines=machines)
+    assert lab.ask("a", "b").answered
+    assert lab.ask("a", "c").answered
+    assert lab.ask("c", "a").answered
+
+
+@pytest.mark.azure("PEER-18")
+def test_networks_of_different_regions_are_peered_like_others():
+    lab = Lab(
+        virtualNetworks={
+            "v": vnet("10.0.0.0/16", s="10.0.0.0/24", peerings=peering("w")) | {"location": "westeurope"},
+            "w": vnet("10.1.0.0/16", s="10.1.0.0/24", peerings=peering("v")) | {"location": "eastus"},
+        },
+        virtualMachines={"a": {"subnet": "v/s"}, "b": {"subnet": "w/s"}},
+    )
+    assert lab.ask("a", "b").answered
+    assert lab.ask("b", "a").answered

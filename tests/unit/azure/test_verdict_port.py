@@ -213,7 +213,7 @@ def two_nics(**flags):
     )
 
 
-@pytest.mark.azure("NIC-4")
+@pytest.mark.azure("NIC-4", "RT-27")
 def test_the_guest_sends_by_the_nic_whose_subnet_has_the_destination_else_by_the_primary():
     assert str(two_nics().ask("multi", "near").sourceSeenAs) == "10.0.2.4"
     assert str(two_nics().ask("multi", "client").sourceSeenAs) == "10.0.1.4"

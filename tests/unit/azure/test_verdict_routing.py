@@ -291,3 +291,18 @@ def test_a_default_route_widens_virtualnetwork_at_the_subnets_nsg():
     )
     rules = [step.rule.name for step in lab.ask("a", "visitor").steps if step.rule is not None]
     assert rules == ["AllowVnetOutBound"]
+
+
+@pytest.mark.azure("RT-29", "RT-4", "RT-12", "RT-13")
+@pytest.mark.parametrize(
+    ("steered", "stage"),
+    [
+        (route("10.0.2.0/24", "None"), "route-none"),
+        (route("10.0.2.0/24", "VirtualAppliance", "10.0.3.99"), "no-owner"),
+        (route("10.0.2.0/24", "VirtualNetworkGateway"), "no-gateway"),
+        (route("10.0.2.0/24", "Internet"), "edge-private"),
+    ],
+)
+def test_nothing_answers_for_a_packet_that_a_route_drops(steered, stage):
+    found = routed(steered).ask("a", "b")
+    assert (found.access, found.stage, found.reply, found.answered) == ("Deny", stage, None, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from azure_networks import FORWARDING, HOSTS, Lab, nsg, route, routes, rule, subnet, vnet
 
-from netemu.azure.flow import TCP, Packet
+from netemu.azure.flow import TCP, Flow, Packet, packet_of
 
 
 def layered(subnet_rules=None, nic_rules=None, **others):
@@ -275,3 +275,33 @@ def test_nsgs_alone_are_asked_in_order_up_to_the_first_denial():
     both = lab.engine.evaluate_nsgs(nic, "Inbound", Packet(server, server, TCP, 5000, 22))
     assert [(each.place, each.rule.name) for each in both] == [("v/x", "AllowVnetInBound"), ("b-nic", "ssh")]
     assert lab.engine.evaluate_nsgs(lab.network.nics["c-nic"], "Inbound", Packet(1, 2, TCP)) == ()
+
+
+@pytest.mark.azure("NSG-22", "NSG-23", "PIPE-9")
+def test_a_packet_of_a_known_flow_passes_whatever_the_rules_say_now_and_is_new_when_the_record_has_ended():
+    shut = Lab(
+        virtualNetworks={"v": vnet("10.0.0.0/16", s=subnet("10.0.0.0/24", nsg="shut"))},
+        networkSecurityGroups={"shut": nsg(no=rule(100, "Deny"))},
+        virtualMachines={"a": {"subnet": "v/s"}, "b": {"subnet": "v/s"}},
+    )
+    flow = Flow("a", shut.network.machines["b"].nics[0].address, "Udp", 53, 5000)
+    packet = packet_of(flow, int(shut.network.machines["a"].nics[0].address))
+    records = frozenset({("a-nic", packet), ("b-nic", packet.reversed())})
+    known = shut.engine.judge(flow, records)
+    assert (known.access, known.answered, known.rule) == ("Allow", True, None)
+    assert [step.kind for step in known.steps].count("flow-record") == 2
+    assert shut.engine.judge(flow, frozenset({("a-nic", packet)})).rule == "no"
+    assert shut.engine.judge(flow).rule == "no"
+
+
+@pytest.mark.azure("NSG-22")
+def test_a_new_connection_between_the_same_ports_is_evaluated_though_the_old_one_is_known():
+    shut = Lab(
+        virtualNetworks={"v": vnet("10.0.0.0/16", s=subnet("10.0.0.0/24", nsg="shut"))},
+        networkSecurityGroups={"shut": nsg(no=rule(100, "Deny"))},
+        virtualMachines={"a": {"subnet": "v/s"}, "b": {"subnet": "v/s"}},
+    )
+    flow = Flow("a", shut.network.machines["b"].nics[0].address, "Tcp", 80, 5000)
+    packet = packet_of(flow, int(shut.network.machines["a"].nics[0].address))
+    records = frozenset({("a-nic", packet), ("b-nic", packet.reversed())})
+    assert shut.engine.judge(flow, records).rule == "no"
