@@ -28,6 +28,7 @@ from netemu.compile.numbering import (
     TABLE_MASK,
     Numbering,
 )
+from netemu.compile.outbound import compile_outbound, gateway_addresses
 from netemu.compile.routes import by_link
 from netemu.compile.times import seconds
 from netemu.linux.state import End, Namespace, Neighbour, Rule, Veth
@@ -73,8 +74,10 @@ def public_addresses(network: Network) -> Iterator[tuple[IPv4Address, str]]:
     for balancer in network.loadBalancers.values():
         owner = home(balancer)
         for frontend in balancer.frontends.values():
-            if frontend.publicIP is not None and owner is not None:
-                yield frontend.address, owner
+            if frontend.is_public and owner is not None:
+                for address in frontend.addresses:
+                    yield address, owner
+    yield from gateway_addresses(network)
 
 
 def _balanced(network: Network, numbers: Numbering, busy: dict[str, Director]) -> Iterator[str]:
@@ -120,6 +123,7 @@ def _ruleset(network: Network, numbers: Numbering, busy: dict[str, Director]) ->
     yield from named_map("inbound", "ipv4_addr : ipv4_addr", inbound)
     yield from named_map("one_to_one", "ifname . ipv4_addr : ipv4_addr", one_to_one)
     yield from named_map("default_outbound", "ifname . ipv4_addr : ipv4_addr", shared)
+    yield from compile_outbound(network, numbers)
     yield from named_set("public", "ipv4_addr", (str(address) for address, _ in owned))
     if any(frontend.publicIP for frontend in network.frontends()):
         yield from _balanced(network, numbers, busy)
@@ -169,7 +173,9 @@ chain unsolicited {{
 }}
 chain outward {{
  type nat hook postrouting priority 100; policy accept;
+ oifname "{UPLINK}" iifname . ip saddr vmap @gateways
  oifname "{UPLINK}" snat to iifname . ip saddr map @one_to_one
+ oifname "{UPLINK}" snat ip to iifname . ip saddr . ip protocol map @shares
  oifname "{UPLINK}" meta l4proto {{ tcp, udp }} snat to iifname . ip saddr map @default_outbound
 }}
 chain leave {{
