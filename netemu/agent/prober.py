@@ -127,7 +127,7 @@ class Prober:
             target = self.targets.get(key)
             if target is None:
                 finding = known.get(key[0], {}).get(key[1])
-                tally = Tally(check.fall, check.rise)
+                tally = Tally(check.fall, check.rise, added=now)
                 if finding is not None:
                     tally.state = "down" if key in sick else "up"
                 target = self.targets[key] = Target(check, tally, position * GOLDEN % 1)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from netemu.lab.probing import State
+from netemu.lab.probing import START_PATIENCE, State
 
 SOON = 0.1
 """Seconds after which a member that has never been up is asked again; twice as long each time."""
-START_PATIENCE = 3.0
-"""Seconds that a member may take to begin to serve before it counts as down. Programs of `run:` start as we do."""
 
 
 class Tally(Struct):
@@ -21,7 +19,7 @@ class Tally(Struct):
     """None: not asked yet."""
     against: int = 0
     """Answers in a row that speak against the state."""
-    first_asked: float = 0.0
+    added: float = 0.0
     tries: int = 0
     """While it is starting."""
 
@@ -32,14 +30,8 @@ class Tally(Struct):
         """
         before = self.state
         match self.state:
-            case None:
-                self.first_asked = now
-                self.state = "up" if good else "starting"
-            case "starting":
-                if good:
-                    self.state = "up"
-                elif now - self.first_asked >= START_PATIENCE:
-                    self.state = "down"
+            case None | "starting":
+                self.state = "up" if good else "starting" if now - self.added < START_PATIENCE else "down"
             case "up":
                 self._count(not good, self.fall, "down")
             case "down":

@@ -22,6 +22,11 @@ State = Literal["starting", "up", "down"]
 """`starting`: has never been up since it was added, and is asked again soon. It gets no flows."""
 
 
+START_PATIENCE = 3.0
+"""Seconds that a member may take to begin to serve before it counts as down. Programs of `run:` start as the agent
+does."""
+
+
 class Finding(Struct, frozen=True):
     """What is known of one member, by one probe."""
 

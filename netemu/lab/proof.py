@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from netemu.errors import PersonError
+from netemu.lab.folder import LabFolder
+from netemu.lab.probing import START_PATIENCE, read_checks, read_findings
 from netemu.lab.requirements import require_root
 from netemu.lab.source import resolve_source
 from netemu.lab.up import digest
@@ -43,12 +46,14 @@ def prove(what: str | None, progress: Progress = lambda *_: None) -> Proof:
 
     Ctrl-C ends it with what has been found till then.
     """
-    network, namespaces = running(what)
+    network, folder = _running(what)
     from netemu.verify.prove import verify
 
+    settle(folder)
+    namespaces = {node: folder.namespace(node) for node in folder.nodes()}
     results: list[Result] = []
     with contextlib.suppress(KeyboardInterrupt):
-        for result in verify(network, namespaces, progress):
+        for result in verify(network, namespaces, progress, lambda: frozenset(folder.health().sick())):
             results.append(result)  # extend() would lose them all
     results.sort(key=lambda result: result.number)
     return Proof(network.name, results, len(network.scenario.expect) - len(results))
@@ -63,8 +68,25 @@ def prove_matrix(what: str | None, progress: Progress = lambda *_: None) -> tupl
     return network.name, plan, outcome
 
 
+def settle(folder: LabFolder) -> None:
+    """Wait until the agent knows of every backend whether it is up: after `up`, programs take a moment to start."""
+    checks = read_checks(folder)
+    deadline = time.monotonic() + max((check.timeout for check in checks), default=0.0) + START_PATIENCE + 1.0
+    while time.monotonic() < deadline:
+        known = read_findings(folder)
+        states = [known.get(check.watch, {}).get(check.member) for check in checks]
+        if all(finding is not None and finding.state != "starting" for finding in states):
+            return
+        time.sleep(0.02)
+
+
 def running(what: str | None) -> tuple[Network, dict[str, Path]]:
     """The network that a file or a lab is about, and the namespaces of the lab, which runs just that."""
+    network, folder = _running(what)
+    return network, {node: folder.namespace(node) for node in folder.nodes()}
+
+
+def _running(what: str | None) -> tuple[Network, LabFolder]:
     require_root("verify")
     network, folder = resolve_source(what)
     if folder is None:
@@ -74,4 +96,4 @@ def running(what: str | None) -> tuple[Network, dict[str, Path]]:
         raise PersonError(f"lab {network.name} is not whole; `netemu up` completes it, `netemu down` removes it")
     if record.digest != digest(network.scenario):
         raise PersonError(f"{what} is not what is running; apply it with `netemu up {what}`")
-    return network, {node: folder.namespace(node) for node in folder.nodes()}
+    return network, folder

@@ -12,6 +12,7 @@ from netemu.azure.resources import Expectation
 from netemu.azure.verdict import Verdict
 from netemu.verify.due import WITHOUT_COUNTER
 from netemu.verify.evidence import SAME_STAGE, Decision
+from netemu.verify.failover import Failover
 from netemu.verify.observe import Observation
 
 
@@ -24,6 +25,9 @@ class Result(Struct, frozen=True):
     verdict: Verdict
     observation: Observation
     disagreements: tuple[str, ...]
+    backends: dict[str, int] = {}
+    """Flows by the backend that a load balancer has given them to, as far as they arrived."""
+    failover: Failover | None = None
 
     @property
     def passed(self) -> bool:

@@ -10,7 +10,7 @@ from netemu.verify.evidence import SAME_STAGE, Decision
 Key = tuple[str, str | None, str | None]
 """Stage, NSG and rule: what a counter is, whatever chain it is in."""
 
-WITHOUT_COUNTER = ("guest-not-forwarding", "loop")
+WITHOUT_COUNTER = ("guest-not-forwarding", "hairpin", "loop")
 """Ends of a way inside a guest: the evidence is the tap that saw the packet come in and never leave."""
 
 EDGE = ("edge-unknown", "edge-untranslated", "edge-private")

@@ -50,9 +50,15 @@ STAGES = {
     ("host", "source address"): "source-check",
     ("route", "no such host"): "edge-unknown",
     ("route", "private destination"): "edge-private",
+    ("arrive", "protocol"): "no-rule",
+    ("steer", "no load-balancing rule"): "no-rule",
+    ("no_rule", "no load-balancing rule"): "no-rule",
     ("services", "not a service of 168.63.129.16"): "platform",
 }
 """What a drop of the platform's means, by (chain, comment)."""
+
+BALANCED = {"no healthy backend": "no-backend", "Standard public IP": "public-closed"}
+"""What a drop by a rule of a load balancer means, by comment."""
 
 SAME_STAGE = {"no-gateway": "no-owner"}
 """Stages that a verdict tells apart and the data plane does not."""
@@ -163,6 +169,9 @@ def decision_of(node: str, chain: str, comment: str, packets: int, dropped: bool
         return Decision(node, stage, dropped, rest.split("/")[0], comment, packets)
     if rest and kind == "platform":
         return Decision(node, "platform", dropped, rest.split("/")[0], comment, packets)
+    if rest and kind in ("rule", "nat", "hop"):
+        return Decision(node, BALANCED.get(comment, "load-balancer") if dropped else "load-balancer", dropped,
+                        packets=packets)  # fmt: skip
     if kind == "forwarded":
         return Decision(node, "forwarded-traffic", dropped, packets=packets)
     return Decision(node, STAGES.get((chain, comment), comment), dropped, packets=packets)

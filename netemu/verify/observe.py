@@ -260,8 +260,13 @@ class Observer:
         if probe.arrival is None and probe.hops:
             probe.hops.sort(key=lambda hop: hop.time)
             came = (hop for hop in probe.hops if not hop.outgoing)
-            probe.arrival = next((hop for hop in came if hop.seen.destination in self._owners[hop.node]), None)
+            probe.arrival = next((hop for hop in came if self._is_arrival(hop)), None)
         return probe.arrival is not None
+
+    def _is_arrival(self, hop: Hop) -> bool:
+        """A guest takes nothing off the wire that comes from an address of its own (PIPE-10)."""
+        own = self._owners[hop.node]
+        return hop.seen.destination in own and hop.seen.source not in own
 
     @staticmethod
     def _is_answered(probe: _Probe) -> bool:
@@ -293,8 +298,8 @@ class Observer:
 
 
 def _via(hops: Sequence[Hop]) -> tuple[str, ...]:
-    """Machines in which a packet came in to leave again, or in which it came to its end."""
-    names = [hop.node for hop in hops if not hop.outgoing]
+    """Machines in which a packet came in to leave again, or in which it came to its end; load balancers are none."""
+    names = [hop.node for hop in hops if not hop.outgoing and not hop.node.startswith(PLATFORM)]
     return tuple(name for i, name in enumerate(names) if i == 0 or names[i - 1] != name)
 
 

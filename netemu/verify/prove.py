@@ -17,16 +17,20 @@ from msgspec import Struct, structs
 from netemu.azure.flow import Flow, flow_of
 from netemu.azure.network import Network
 from netemu.azure.resources import Expectation
-from netemu.azure.verdict import Engine, Verdict
+from netemu.azure.verdict import Engine, Target, Verdict
 from netemu.azure.walk import Record
 from netemu.verify.compare import Result, disagreements, parted, wrong_rule
 from netemu.verify.due import SAYS_NOTHING, Key, key_of, to_move
 from netemu.verify.evidence import Decision
+from netemu.verify.failover import watch
 from netemu.verify.observe import Ask, Observation, Observer, Together
 from netemu.verify.records import Records
+from netemu.verify.spread import balancing_rule, counted, flows_for, spread_disagreements, way_of
 
 TOGETHER = 1000
 """Flows that are sent at once: all that is seen of them fits into a tap."""
+FEW = 4
+"""Flows for each backend that are sent at a time while one of them is stopped."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -37,6 +41,11 @@ class Line(Struct, frozen=True, eq=False):
     expectation: Expectation
     flow: Flow
     verdict: Verdict
+
+    @property
+    def is_spread(self) -> bool:
+        """Does a load balancer choose, so that it takes several flows to see what it does?"""
+        return self.verdict.choices != () or self.expectation.flows is not None
 
     @property
     def due(self) -> frozenset[tuple[Key, int]]:
@@ -50,10 +59,14 @@ class Line(Struct, frozen=True, eq=False):
 
 
 def verify(
-    network: Network, namespaces: Mapping[str, Path], progress: Progress = lambda *_: None
-) -> Iterator[Result]:
-    """Prove every line of `expect`. The results come as they are found, not in the order of the lines."""
-    prover = Prover(network, namespaces)
+    network: Network, namespaces: Mapping[str, Path], progress: Progress = lambda *_: None,
+    down: Callable[[], frozenset[Target]] = frozenset,
+) -> Iterator[Result]:  # fmt: skip
+    """Prove every line of `expect`. The results come as they are found, not in the order of the lines.
+
+    `down` says which backends of load balancers their probes find down at the moment.
+    """
+    prover = Prover(network, namespaces, down)
     done, every = 0, len(network.scenario.expect)
     with prover.observer:
         for group in prover.groups():
@@ -66,8 +79,10 @@ def verify(
 class Prover:
     """Asks for one network, of which a lab is up."""
 
-    def __init__(self, network: Network, namespaces: Mapping[str, Path]) -> None:
-        self.network = network
+    def __init__(
+        self, network: Network, namespaces: Mapping[str, Path], down: Callable[[], frozenset[Target]] = frozenset
+    ) -> None:
+        self.network, self.namespaces, self.down = network, namespaces, down
         self.engine = Engine(network)
         self.observer = Observer(network, namespaces)
         self._records = Records(self.engine.placement, namespaces)
@@ -78,14 +93,16 @@ class Prover:
         flow = flow_of(self.network, expectation)
         if expectation.sourcePort is None:
             flow = structs.replace(flow, sourcePort=next(self._ports))
-        return Line(number, expectation, flow, self.engine.judge(flow))
+        return Line(number, expectation, flow, self.engine.judge(flow, down=self.down()))
 
     def groups(self) -> Iterator[list[Line]]:
-        """Every line of `expect`; lines of a group must move the same counters."""
+        """Every line of `expect`; lines of a group must move the same counters. Those that stop a backend come last."""
         groups: dict[object, list[Line]] = {}
-        for number, expectation in enumerate(self.network.scenario.expect, start=1):
+        lines = list(enumerate(self.network.scenario.expect, start=1))
+        for number, expectation in sorted(lines, key=lambda each: each[1].failover is not None):
             line = self.line(number, expectation)
-            key = number if _leaves_a_trace(expectation) else (line.due, line.verdict.access)
+            by_itself = _leaves_a_trace(expectation) or line.is_spread or expectation.failover is not None
+            key = number if by_itself else (line.due, line.verdict.access)
             group = groups.setdefault(key, [])
             group.append(line)
             if len(group) == TOGETHER:
@@ -95,7 +112,11 @@ class Prover:
     def results(self, lines: Sequence[Line]) -> Iterator[Result]:
         """Send the flows of a group, and hold what becomes of them against what must."""
         if len(lines) == 1:
-            yield self.alone(lines[0])
+            line = lines[0]
+            if line.expectation.failover is not None:
+                yield self.failover(self.line(line.number, line.expectation))
+            else:
+                yield self.spread(line) if line.is_spread else self.alone(line)
             return
         found = self.observer.together([line.ask for line in lines])
         each = _shares(lines, found)
@@ -120,6 +141,72 @@ class Prover:
             return structs.replace(result, disagreements=(words,))
         return result
 
+    def spread(self, line: Line) -> Result:
+        """Send the flows of a line that a load balancer spreads; each is held against the way that it took."""
+        line = self.line(line.number, line.expectation)
+        ways, observations = self._ways(line, flows_for(line.expectation, line.verdict))
+        wrong: dict[str, Observation] = {}
+        for way, observation in zip(ways, observations, strict=True):
+            against = way or line.verdict
+            for text in disagreements(self.network, line.expectation, against, observation):
+                wrong.setdefault(text, observation)
+        counts = counted(ways)
+        found = spread_disagreements(self.network, line.expectation, line.verdict, counts, len(ways))
+        shown = next(iter(wrong.values()), observations[0])
+        return Result(
+            line.number, line.expectation, line.verdict, shown, (*wrong, *found), dict(sorted(counts.items()))
+        )
+
+    def _ways(self, line: Line, flows: int) -> tuple[list[Verdict | None], list[Observation]]:
+        """Send flows, each from a port of its own."""
+        ways: list[Verdict | None] = []
+        observations: list[Observation] = []
+        while len(ways) < flows:
+            number = min(TOGETHER, flows - len(ways))
+            asks = [self._ask(line) for _ in range(number)]
+            found = self.observer.together(asks)
+            for each in found.observations:  # whose counters are known by their sums only
+                observation = structs.replace(
+                    each, decisions=found.decisions, answer_decisions=found.answer_decisions
+                )
+                ways.append(way_of(line.verdict, observation))
+                observations.append(observation)
+        return ways, observations
+
+    def _ask(self, line: Line) -> Ask:
+        port = line.flow.sourcePort if line.expectation.sourcePort is not None else next(self._ports)
+        every = line.verdict.ways
+        arrives, answered = all(way.access == "Allow" for way in every), all(way.answered for way in every)
+        return Ask(structs.replace(line.flow, sourcePort=port), arrives, answered)
+
+    def failover(self, line: Line) -> Result:
+        """Prove the line, then stop a backend and start it again while flows are sent."""
+        name = line.expectation.failover
+        assert name is not None
+        result = self.spread(line)
+        rule, ways = balancing_rule(self.network, line.verdict), line.verdict.ways_to(name)
+        if rule is None or rule.probe is None or not ways:
+            why = "is no backend that is up" if rule is not None and rule.probe is not None else "has no probe here"
+            return structs.replace(result, disagreements=(*result.disagreements, f"failover: {name} {why}"))
+        chosen = ways[0].chosen[-1]
+
+        def send() -> tuple[bool, list[str]]:
+            taken, observations = self._ways(line, FEW * len(line.verdict.ways))
+            lost = [
+                text
+                for way, observation in zip(taken, observations, strict=True)
+                for text in parted(way or line.verdict, observation)
+            ]
+            return counted(taken)[chosen.machine] > 0, lost
+
+        target = rule.probe.path, chosen.backend
+        found = watch(
+            self.network, rule, target, name, self.namespaces[chosen.machine], self.down, send
+        )
+        return structs.replace(
+            result, disagreements=(*result.disagreements, *found.disagreements), failover=found
+        )
+
     def _known(self, line: Line) -> frozenset[Record]:
         """Records of earlier flows that it may pass by."""
         sender = line.expectation.from_.partition("/")[0]
@@ -134,8 +221,13 @@ class Prover:
         return Line(line.number, expectation, line.flow, self.engine.judge(line.flow, known))
 
     def _result(self, line: Line, observation: Observation) -> Result:
-        found = tuple(disagreements(self.network, line.expectation, line.verdict, observation))
-        return Result(line.number, line.expectation, line.verdict, observation, found)
+        ways = [way_of(line.verdict, observation)] if line.verdict.chosen else []
+        counts = counted(ways)
+        found = (
+            *disagreements(self.network, line.expectation, line.verdict, observation),
+            *spread_disagreements(self.network, line.expectation, line.verdict, counts, 1),
+        )
+        return Result(line.number, line.expectation, line.verdict, observation, found, dict(counts))
 
 
 def _shares(lines: Sequence[Line], found: Together) -> tuple[tuple[Decision, ...], tuple[Decision, ...]] | None:

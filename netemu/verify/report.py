@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from netemu.azure.verdict import Verdict
 from netemu.verify.compare import Result
 from netemu.verify.evidence import Decision
 from netemu.verify.observe import Observation
+from netemu.verify.spread import told
 
 
 def as_data(lab: str, results: Sequence[Result], unproved: int = 0) -> dict[str, Any]:
@@ -35,6 +37,8 @@ def _result(result: Result) -> dict[str, Any]:
         "flow": result.title,
         "passed": result.passed,
         "disagreements": list(result.disagreements),
+        "backends": result.backends,
+        "failover": {"out": result.failover.out, "back": result.failover.back} if result.failover else None,
         "expected": written,
         "verdict": verdict_data(result.verdict),
         "packet": packet_data(observation, decided),
@@ -100,6 +104,10 @@ def _plain(value: object) -> Any:
 def cells(result: Result) -> list[str]:
     """The row of a result: flow, expected, Azure's rules, the packet, and what decided."""
     observation, verdict = result.observation, result.verdict
+    if result.failover is not None and result.failover.out is not None:
+        back = f", back after {result.failover.back:.1f} s" if result.failover.back is not None else ""
+        where = f"{told(Counter(result.backends))}; out after {result.failover.out:.1f} s{back}"
+        return [result.title, result.expectation.access, verdict.access, "Allow", where]
     decided = result.decided_by if not observation.delivered else None
     if observation.error is not None:
         where = observation.error
@@ -108,7 +116,8 @@ def cells(result: Result) -> list[str]:
     elif not observation.delivered:
         where = f"ended in {observation.via[-1]}" if observation.via else "lost without a trace"
     else:
-        parts = [f"via {', '.join(observation.via)}"] if observation.via else []
+        parts = [told(Counter(result.backends))] if result.backends else []
+        parts += [f"via {', '.join(observation.via)}"] if observation.via else []
         if observation.sourceSeenAs is not None and observation.hops[0].seen.source != observation.sourceSeenAs:
             parts.append(f"as {observation.sourceSeenAs}")
         if not observation.answered:

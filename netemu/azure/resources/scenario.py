@@ -49,6 +49,15 @@ class Expectation(Resource, frozen=True):
         Strings | None,
         described("Backends that may get it: VMs or NICs, exactly those that the load balancer may choose."),
     ] = None
+    flows: Annotated[
+        int | None,
+        described("How many flows, from as many ports; when absent, so many that all backends get some. 1 to 10000."),
+    ] = None
+    failover: Annotated[
+        str | None,
+        described("A backend (VM or NIC) that is stopped, and started again: no new flow goes there after its probe "
+                  "has failed, none of the others is lost, and it comes back."),
+    ] = None
     sourceSeenAs: Annotated[
         str | None, described("Source address that the receiver sees, or a public IP, public IP prefix or NAT gateway.")
     ] = None

@@ -23,10 +23,13 @@ def check(context: Context) -> None:
         parties.check_to(path, expectation.to)
         _ports(context, path, expectation)
         _outcome(context, path, expectation)
+        _many(context, path, expectation)
         for step, name in enumerate(expectation.via or ()):
             parties.check_via(path, ("via", step), name)
         for index, name in enumerate(expectation.backends or ()):
             parties.check_via(path, ("backends", index), name)
+        if expectation.failover:
+            parties.check_via(path, ("failover",), expectation.failover)
         if expectation.sourceSeenAs:
             _seen_as(context, path, expectation.sourceSeenAs)
         _rule(context, path, expectation.rule, rules)
@@ -170,10 +173,33 @@ def _ports(context: Context, path: Path, expectation: arm.Expectation) -> None:
             context.add(path, prop, "Icmp has no ports", f"remove {prop}", codes.INVALID_PARAMETER)
         elif not 1 <= port <= 65535:
             context.add(path, prop, f"{prop} cannot be {port}", "1 to 65535", codes.INVALID_PARAMETER)
+    if expectation.flows is not None and not 1 <= expectation.flows <= MOST_FLOWS:
+        what = f"flows cannot be {expectation.flows}"
+        context.add(path, "flows", what, f"1 to {MOST_FLOWS}", codes.INVALID_PARAMETER)
     if not icmp and expectation.port is None:
         context.add(
             path, "port", f"port is missing for {expectation.protocol}", "add `port: …`", codes.MISSING_PROPERTY
         )
+
+
+MOST_FLOWS = 10_000
+
+
+def _many(context: Context, path: Path, expectation: arm.Expectation) -> None:
+    """Report what cannot be proved with several flows: one that has to have its own source port, or none at all."""
+    for prop in ("flows", "failover"):
+        if getattr(expectation, prop) is None:
+            continue
+        if expectation.sourcePort is not None:
+            what = f"{prop} takes flows from many ports, and sourcePort is given"
+            context.add(path, prop, what, f"remove {prop} or sourcePort", codes.CONFLICTING_PROPERTIES)
+        elif expectation.protocol == "Icmp":
+            context.add(path, prop, "Icmp has no ports", f"remove {prop}", codes.INVALID_PARAMETER)
+    if expectation.failover is not None and expectation.access == "Deny":
+        context.add(
+            path, "failover", "no backend gets a packet that is denied", "remove failover",
+            codes.CONFLICTING_PROPERTIES,
+        )  # fmt: skip
 
 
 def _outcome(context: Context, path: Path, expectation: arm.Expectation) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netemu.agent.tally import START_PATIENCE, Tally
+from netemu.agent.tally import Tally
+from netemu.lab.probing import START_PATIENCE
 
 
 def heard(tally: Tally, answers: str, now: float = 0.0) -> str:
@@ -38,7 +39,7 @@ def test_a_new_member_is_up_after_one_success_whatever_the_threshold():
 
 
 def test_a_new_member_that_fails_is_out_at_once_and_down_when_it_has_had_time_to_start():
-    tally = Tally(5, 2)
+    tally = Tally(5, 2, added=10.0)
     assert tally.hear(False, now=10.0)
     assert tally.state == "starting"
     assert not tally.hear(False, now=10.0 + START_PATIENCE - 0.01)
