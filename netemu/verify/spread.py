@@ -74,10 +74,10 @@ def spread_disagreements(
 def _uneven(machines: Sequence[str], counts: Counts, flows: int) -> Iterator[str]:
     share = flows / len(machines)
     allowance = max(EVEN * share, DEVIATIONS * math.sqrt(share * (1 - 1 / len(machines))))
-    for machine in machines:
-        if not counts[machine]:
-            yield f"none of {flows} flows went to {machine}"
-        elif abs(counts[machine] - share) > allowance:
+    missed = [machine for machine in machines if not counts[machine]]
+    yield from (f"none of {flows} flows went to {machine}" for machine in missed)
+    for machine in machines if not missed else ():
+        if abs(counts[machine] - share) > allowance:
             yield f"{counts[machine]} of {flows} flows went to {machine}, about {share:.0f} are its part"
 
 

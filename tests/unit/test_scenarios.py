@@ -60,7 +60,8 @@ def test_no_two_scenarios_have_one_lab_name() -> None:
 
 @pytest.mark.parametrize(("path", "line"), lines())
 def test_what_a_scenario_expects_is_what_azure_does(path: Path, line: Expectation) -> None:
-    verdict = engine(path).judge(flow_of(network(path), line))
+    verdict = engine(path).judge(flow_of(network(path), line), down=engine(path).stopped_probes())
+    assert verdict.is_uniform, verdict
     assert verdict.access == line.access, verdict
     if line.rule is not None:
         assert verdict.rule == line.rule, verdict
@@ -68,6 +69,10 @@ def test_what_a_scenario_expects_is_what_azure_does(path: Path, line: Expectatio
         assert line.rule == verdict.rule, "a denial by an NSG names the rule"
     if line.via is not None:
         assert verdict.via == line.via, verdict
+    if line.backends is not None:
+        assert set(verdict.backends) == set(line.backends), verdict
+    if line.failover is not None:
+        assert verdict.ways_to(line.failover), verdict
     if line.sourceSeenAs is not None:
         assert verdict.sourceSeenAs == seen_as(network(path), line.sourceSeenAs), verdict
     if line.access == "Allow":

@@ -195,6 +195,9 @@ def _many(context: Context, path: Path, expectation: arm.Expectation) -> None:
             context.add(path, prop, what, f"remove {prop} or sourcePort", codes.CONFLICTING_PROPERTIES)
         elif expectation.protocol == "Icmp":
             context.add(path, prop, "Icmp has no ports", f"remove {prop}", codes.INVALID_PARAMETER)
+    if expectation.failover and expectation.backends and expectation.failover not in expectation.backends:
+        what = f"failover {quoted(expectation.failover)} is not among backends"
+        context.add(path, "failover", what, "name one of them", codes.CONFLICTING_PROPERTIES)
     if expectation.failover is not None and expectation.access == "Deny":
         context.add(
             path, "failover", "no backend gets a packet that is denied", "remove failover",

@@ -173,6 +173,32 @@ expect: [{from: web, to: web, port: 1, access: Allow}]
         ],
         id="one name for a VM and a public IP",
     ),
+    pytest.param(
+        """\
+name: lab
+virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {web: {addressPrefix: 10.0.1.0/24}}}}
+virtualMachines: {web1: {subnet: net/web}, web2: {subnet: net/web}}
+expect:
+  - {from: web1, to: web2, port: 1, access: Allow, flows: 10000, backends: web1, failover: web1}
+  - {from: web1, to: web2, port: 1, access: Allow, flows: 0}
+  - {from: web1, to: web2, port: 1, access: Allow, flows: 10001}
+  - {from: web1, to: web2, port: 1, access: Allow, flows: 10, sourcePort: 5}
+  - {from: web1, to: web2, protocol: Icmp, access: Allow, flows: 10}
+  - {from: web1, to: web2, port: 1, access: Allow, failover: wep2}
+  - {from: web1, to: web2, port: 1, access: Allow, backends: web1, failover: web2}
+  - {from: web1, to: web2, port: 1, access: Deny, failover: web2}
+""",
+        [
+            "lab.yaml:6:59: expect/2: flows cannot be 0; 1 to 10000 (InvalidParameter)",
+            "lab.yaml:7:59: expect/3: flows cannot be 10001; 1 to 10000 (InvalidParameter)",
+            "lab.yaml:8:59: expect/4: flows takes flows from many ports, and sourcePort is given; remove flows or sourcePort (ConflictingProperties)",
+            "lab.yaml:9:66: expect/5: Icmp has no ports; remove flows (InvalidParameter)",
+            "lab.yaml:10:62: expect/6: nothing is called `wep2`; did you mean `web2`? (InvalidResourceReference)",
+            "lab.yaml:11:78: expect/7: failover `web2` is not among backends; name one of them (ConflictingProperties)",
+            "lab.yaml:12:61: expect/8: no backend gets a packet that is denied; remove failover (ConflictingProperties)",
+        ],
+        id="several flows",
+    ),
 ]
 
 
