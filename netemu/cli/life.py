@@ -222,7 +222,9 @@ def status_command(lab: str | None, form: str) -> None:
             for thing in things:
                 click.echo(f"not netemu's, left alone: {namespace}: {thing}")
         for event in data["events"][-EVENTS:]:
-            click.echo(f"{datetime.fromtimestamp(event['time']):%H:%M:%S} {event['subject']} {event['what']}")
+            detail = f": {event['detail']}" if event["detail"] else ""
+            when = datetime.fromtimestamp(event["time"])
+            click.echo(f"{when:%H:%M:%S} {event['subject']} {event['what']}{detail}")
         if data["missing"] or different:
             click.echo(f"`netemu up {file or 'FILE'}` puts it back, `netemu down {data['name']}` removes the lab")
     if data["state"] != "running":

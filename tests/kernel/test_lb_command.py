@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from backends import becomes, eventually, serving
+from balancing import ENGINES
 from harness import VISITOR, rule
 
 SCENARIO = f"""
@@ -43,9 +44,9 @@ def told(lab) -> dict:
     return {rule["name"]: rule for rule in (*balancer["loadBalancingRules"], *balancer["inboundNatRules"])}
 
 
-@pytest.fixture(scope="module")
-def lab(laboratory):
-    return laboratory(SCENARIO)
+@pytest.fixture(scope="module", params=ENGINES)
+def lab(laboratory, request):
+    return laboratory(f"loadBalancerEngine: {request.param}\n{SCENARIO}")
 
 
 def test_it_tells_health_connections_and_counters_of_every_rule(lab):
