@@ -10,6 +10,9 @@ KINDS = {"Tcp": "tcp", "Http": "http", "Https": "https"}
 LONGEST_ANSWER = 30.0
 """Seconds that a backend has for its answer to an HTTP request, when the interval is no shorter (LB-28)."""
 
+LEAST_ANSWER = 1.0
+"""Programs do not answer faster because time is scaled, least of all on a machine that is busy."""
+
 
 def health_checks(network: Network) -> tuple[Check, ...]:
     """One for each probe and each member that a rule with that probe may choose, however many such rules there are.
@@ -40,7 +43,7 @@ def _check(network: Network, probe: Probe, member: Member) -> Check:
         port=probe.port,
         path=probe.requestPath or "/",
         interval=probe.intervalInSeconds * scale,
-        timeout=longest * scale,
+        timeout=max(longest * scale, LEAST_ANSWER),
         fall=probe.downAfter,
         rise=probe.upAfter,
     )

@@ -68,6 +68,8 @@ def test_thresholds_are_as_the_probe_says_in_either_form():
     ]  # fmt: skip
 
 
-def test_time_scale_shortens_intervals_and_the_time_for_an_answer():
-    check = checks("0.01")["inner/http", "web1-nic/ipconfig1"]
-    assert (check.interval, check.timeout) == (pytest.approx(0.6), pytest.approx(0.3))
+def test_time_scale_shortens_intervals_and_the_time_for_an_answer_but_not_below_what_programs_need():
+    found = checks("0.1")["inner/http", "web1-nic/ipconfig1"]
+    assert (found.interval, found.timeout) == (pytest.approx(6), pytest.approx(3))
+    found = checks("0.01")["inner/http", "web1-nic/ipconfig1"]
+    assert (found.interval, found.timeout) == (pytest.approx(0.6), 1)
