@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from backends import becomes, eventually
-from balancing import ENGINES
 from harness import VISITOR, Lab, rule
 
 MACHINES = ("web1", "web2", "web3")
@@ -69,7 +68,7 @@ class Nginx:
         self.process.wait()
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["nftables"])
 def lab(single, request):
     return single(SCENARIO.replace("ENGINE", request.param))
 

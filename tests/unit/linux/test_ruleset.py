@@ -134,6 +134,17 @@ def test_no_rule_asks_a_set_without_a_name_that_changes_with_the_network() -> No
 SMALLEST = """
 name: smallest
 virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {s: {addressPrefix: 10.0.0.0/24}}}}
+publicIPAddresses: {ip: {sku: Standard}}
+loadBalancers:
+  inner:
+    frontendIPConfigurations: {one: {subnet: net/s}}
+    backendAddressPools: {pool: [vm]}
+    loadBalancingRules: {all: {frontendIPConfiguration: one, backendAddressPool: pool, protocol: All, frontendPort: 0, backendPort: 0}}
+  outer:
+    frontendIPConfigurations: {one: {publicIPAddress: ip}}
+    backendAddressPools: {pool: [vm]}
+    loadBalancingRules: {web: {frontendIPConfiguration: one, backendAddressPool: pool, protocol: Tcp, frontendPort: 80, backendPort: 80}}
+routeTables: {rt: {routes: {r: {addressPrefix: 10.9.0.0/16, nextHopType: VirtualAppliance, nextHopIpAddress: 10.0.0.5}}}}
 virtualMachines: {vm: {subnet: net/s}}
 """
 
