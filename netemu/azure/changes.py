@@ -7,7 +7,8 @@ Sources: Azure rules RES-1…RES-6, ARM-3, NSG-14, IP-6, OUT-11.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from netemu.azure.allocation import SHORT_FORM, Expanded, expand
 from netemu.azure.network import host_name
 from netemu.azure.network.balancing import joined, member_of
 from netemu.azure.resources import Scenario
+from netemu.azure.resources.dns import RECORDS
 
 Action = Literal["create", "update", "delete"]
 Value = str | int | bool | list[str] | None
@@ -28,6 +30,9 @@ KINDS = (
 )  # fmt: skip
 """The resources of ARM that stand alone, which all have a location, in the order in which they are told."""
 
+ZONES = ("privateDnsZones", "dnsZones")
+"""They are nowhere in particular."""
+
 CHILDREN = {
     "virtualNetworks": ("subnets", "virtualNetworkPeerings"),
     "networkSecurityGroups": ("securityRules",),
@@ -37,6 +42,8 @@ CHILDREN = {
         "inboundNatPools", "outboundRules",
     ),
     "networkInterfaces": ("ipConfigurations",),
+    "privateDnsZones": ("recordSets", "virtualNetworkLinks"),
+    "dnsZones": ("recordSets",),
 }  # fmt: skip
 """The properties that ARM has as resources of their own, below their parent."""
 
@@ -60,7 +67,7 @@ BACKENDS = "backendIPConfigurations"
 
 UNORDERED = {
     *PLURALS, *PLURALS.values(), "addressSpace", "applicationSecurityGroups", "sourceApplicationSecurityGroups",
-    "destinationApplicationSecurityGroups", BACKENDS,
+    "destinationApplicationSecurityGroups", BACKENDS, *RECORDS,
 }  # fmt: skip
 """Lists that are sets. In others the order has a meaning: the first NIC is the primary one, the first server is asked
 first, the first program starts first."""
@@ -117,7 +124,7 @@ def _resources(scenario: Scenario) -> Iterator[tuple[str, dict[str, Value]]]:
     long = expand(scenario)
     content["networkInterfaces"] = {name: msgspec.to_builtins(nic) for name, nic in long.nics.items()}
     _write_out_defaults(content, long)
-    for kind in KINDS:
+    for kind in (*KINDS, *ZONES):
         yield from _of_kind(kind, content[kind])
     yield from _of_kind("internet/hosts", content["internet"]["hosts"])
 
@@ -128,9 +135,7 @@ def _write_out_defaults(content: dict[str, Any], long: Expanded) -> None:
         for item in content[kind].values():
             # ARM reads `West Europe` as `westeurope` (ARM-3).
             item["location"] = (item["location"] or content["location"]).replace(" ", "").lower()
-    for group in content["networkSecurityGroups"].values():
-        for rule in group["securityRules"].values():
-            _write_out_any(rule)
+    _write_out_small(content)
     for public in content["publicIPAddresses"].values():
         usual = "Static" if public["sku"] == "Standard" else "Dynamic"  # OUT-11
         public["publicIPAllocationMethod"] = public["publicIPAllocationMethod"] or usual
@@ -143,6 +148,27 @@ def _write_out_defaults(content: dict[str, Any], long: Expanded) -> None:
         _write_out_balancer(name, balancer, long)
     for name, machine in content["virtualMachines"].items():
         _write_out_machine(name, machine, long)
+
+
+def _write_out_small(content: dict[str, Any]) -> None:
+    for group in content["networkSecurityGroups"].values():
+        for rule in group["securityRules"].values():
+            _write_out_any(rule)
+    for kind in ZONES:
+        for zone in content[kind].values():
+            _write_out_records(zone["recordSets"].values())
+
+
+def _write_out_records(record_sets: Iterable[dict[str, Any]]) -> None:
+    """Records as lines."""
+    for record_set in record_sets:
+        for name, fields in RECORDS.items():
+            if name in record_set:
+                record_set[name] = [" ".join(_words(record[field]) for field in fields) for record in record_set[name]]
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(json.dumps, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _write_out_machine(name: str, machine: dict[str, Any], long: Expanded) -> None:

@@ -201,13 +201,38 @@ def _several(member: Any) -> Convert:
     def resources(report: Report, node: Node, resource: Path, key: str) -> Any:
         values = []
         for index, item in enumerate(node.items if isinstance(node, Sequence) else [node]):
-            if isinstance(item, Mapping):
-                values.append(_struct(member, report, item, (*resource, key, index)))
+            written = _long_form(member, item)
+            if written is not None:
+                values.append(_struct(member, report, written, (*resource, key, index)))
             else:
-                _wrong(report, item, resource, key, "write properties, such as {from: web, to: db, access: Allow}")
+                _wrong(report, item, resource, key, _form(member))
         return tuple(values)
 
     return resources
+
+
+def _long_form(kind: type[Struct], node: Node) -> Mapping | None:
+    """What a resource is written as: its properties, or a line with those that it has `in_a_line`."""
+    names: tuple[str, ...] = getattr(kind, "in_a_line", ())
+    if isinstance(node, Mapping):
+        return node
+    if not names or not isinstance(node, Scalar) or node.is_null:
+        return None
+    words = [node.text] if len(names) == 1 else node.text.split(maxsplit=len(names) - 1)
+    if len(words) != len(names):
+        return None
+    parts = (Scalar(node.line, node.column, word, node.plain) for word in words)
+    return Mapping(node.line, node.column, {n: (node, part) for n, part in zip(names, parts, strict=True)})
+
+
+def _form(kind: type[Struct]) -> str:
+    """How a resource in a list is written."""
+    names: tuple[str, ...] = getattr(kind, "in_a_line", ())
+    if len(names) > 1:
+        return f"write `{' '.join(names)}`, or these as properties"
+    if names:
+        return f"write {names[0]}"
+    return "write properties, such as {from: web, to: db, access: Allow}"
 
 
 def _named(member: Any) -> Convert:
@@ -246,8 +271,9 @@ def _named(member: Any) -> Convert:
 
 def _nested(kind: type[Struct]) -> Convert:
     def convert(report: Report, node: Node, resource: Path, key: str) -> Any:
-        if not isinstance(node, Mapping):
+        written = _long_form(kind, node)
+        if written is None:
             return _wrong(report, node, resource, key, f"write its properties below {key}")
-        return _struct(kind, report, node, (*resource, key))
+        return _struct(kind, report, written, (*resource, key))
 
     return convert

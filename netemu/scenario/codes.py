@@ -179,3 +179,15 @@ SNAT_NOT_DISABLED = "LoadBalancingRuleMustDisableSNATSinceSameFrontendIPConfigur
 """Documented: OUT-35."""
 OUTBOUND_RULES_SHARE_FRONTEND = "MoreThanOneOutboundRuleUsingSameFrontendIPConfigurationAndProtocolIsNotSupported"
 """Documented: OUT-33."""
+
+# DNS
+INVALID_ZONE_NAME = "InvalidDnsZoneName"
+"""(unverified) DNS-9, DNS-16"""
+INVALID_RECORD_SET = "InvalidRecordSet"
+"""(unverified) DNS-15"""
+LINK_CONFLICT = "Conflict"
+"""Documented: DNS-10."""
+DNS_RECORD_IN_USE = "DnsRecordInUse"
+"""Documented: DNS-8."""
+INVALID_LABEL = "InvalidDomainNameLabel"
+"""(unverified) DNS-8"""

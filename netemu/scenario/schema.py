@@ -5,11 +5,12 @@ It is for editors: `# yaml-language-server: $schema=netemu.schema.json` in a sce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from netemu.azure.resources import Scenario
+from netemu.azure.resources import Resource, Scenario
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NUMBER = {"type": ["string", "number"]}
@@ -24,6 +25,9 @@ def json_schema() -> dict[str, Any]:
         if not definition.get("required"):
             # `web-asg:` with nothing behind the colon: a resource that needs no property may be empty.
             definition["type"] = ["object", "null"]
+    for kind in resources_in_a_line():
+        # A record may be written in a line, as in a zone file.
+        definitions[kind.__name__]["type"] = ["object", *_TEXT_OR_NUMBER["type"]]
     root = definitions.pop("Scenario")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -31,6 +35,14 @@ def json_schema() -> dict[str, Any]:
         **{key: value for key, value in root.items() if key != "title"},
         "$defs": definitions,
     }
+
+
+def resources_in_a_line(kind: type[Resource] = Resource) -> Iterator[type[Resource]]:
+    """The types whose resources may be written in one line."""
+    for each in kind.__subclasses__():
+        if hasattr(each, "in_a_line"):
+            yield each
+        yield from resources_in_a_line(each)
 
 
 def _tidy(node: Any) -> Any:

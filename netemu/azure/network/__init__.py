@@ -7,6 +7,7 @@ worked out twice, apart from each other, by `netemu.azure` and by `netemu.compil
 machines          NICs and their addresses, virtual machines, subnets, public addresses, internet hosts
 virtual_networks  virtual networks and peerings
 load_balancers    load balancers, NAT gateways
+zones             DNS zones
 whole             the network
 resolving         from the scenario to it; `balancing` does the load balancers
 given_out         numbers that netemu chooses by name
@@ -30,10 +31,11 @@ from netemu.azure.network.machines import InternetHost, IPConfig, Machine, Nic, 
 from netemu.azure.network.resolving import host_name, resolve
 from netemu.azure.network.virtual_networks import Peering, VirtualNetwork
 from netemu.azure.network.whole import Network
+from netemu.azure.network.zones import DnsZone, RecordSet, ZoneLink
 
 __all__ = [
-    "DEFAULT_OUTBOUND_POOL", "PLATFORM_ADDRESS", "PUBLIC_POOL", "RESERVED_RANGES", "BackendAddressPool", "Frontend",
-    "IPConfig", "InboundNatRule", "InternetHost", "LoadBalancer", "LoadBalancingRule", "Machine", "Member",
-    "NatGateway", "Network", "Nic", "OutboundRule", "Peering", "Probe", "PublicIP", "PublicIPPrefix", "Subnet",
-    "VirtualNetwork", "host_name", "resolve",
+    "DEFAULT_OUTBOUND_POOL", "PLATFORM_ADDRESS", "PUBLIC_POOL", "RESERVED_RANGES", "BackendAddressPool",
+    "DnsZone", "Frontend", "IPConfig", "InboundNatRule", "InternetHost", "LoadBalancer", "LoadBalancingRule",
+    "Machine", "Member", "NatGateway", "Network", "Nic", "OutboundRule", "Peering", "Probe", "PublicIP",
+    "PublicIPPrefix", "RecordSet", "Subnet", "VirtualNetwork", "ZoneLink", "host_name", "resolve",
 ]  # fmt: skip

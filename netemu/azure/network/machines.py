@@ -15,6 +15,9 @@ class PublicIP(Struct, frozen=True):
     name: str
     sku: arm.Sku
     address: IPv4Address
+    fqdn: str | None = None
+    """`label.region.cloudapp.azure.com`, if it has a label (DNS-8)."""
+    reverseFqdn: str | None = None
 
 
 class PublicIPPrefix(Struct, frozen=True):

@@ -13,6 +13,7 @@ from netemu.azure.network.load_balancers import NatGateway
 from netemu.azure.network.machines import InternetHost, IPConfig, Machine, Nic, PublicIP, PublicIPPrefix, Subnet
 from netemu.azure.network.virtual_networks import VirtualNetwork, virtual_network
 from netemu.azure.network.whole import Network
+from netemu.azure.network.zones import name_servers, private_zone, public_name, public_resolvers, public_zone
 
 
 def resolve(scenario: arm.Scenario, given: Given = Given()) -> Network:  # noqa: B008 -- it is immutable
@@ -50,6 +51,10 @@ def resolve(scenario: arm.Scenario, given: Given = Given()) -> Network:  # noqa:
         publicIPPrefixes=prefixes,
         natGateways={name: _nat_gateway(name, each, public, prefixes) for name, each in scenario.natGateways.items()},
         loadBalancers=balancing.resolve(),
+        privateDnsZones={name.lower(): private_zone(name, each) for name, each in scenario.privateDnsZones.items()},
+        dnsZones={name.lower(): public_zone(name, each, public) for name, each in scenario.dnsZones.items()},
+        publicResolvers=public_resolvers(scenario),
+        nameServers=name_servers(scenario),
     )
 
 
@@ -163,7 +168,13 @@ def _public(scenario: arm.Scenario, given: Given) -> tuple[dict[str, PublicIP], 
         if name not in prefixes:
             prefixes[name] = ranges.take(name, each.prefixLength)
     addresses = {
-        name: PublicIP(name=name, sku=ip.sku, address=fixed[name] if name in fixed else pool.take(name))
+        name: PublicIP(
+            name=name,
+            sku=ip.sku,
+            address=fixed[name] if name in fixed else pool.take(name),
+            fqdn=public_name(scenario, ip),
+            reverseFqdn=ip.dnsSettings.reverseFqdn if ip.dnsSettings is not None else None,
+        )
         for name, ip in scenario.publicIPAddresses.items()
     }
     return addresses, {name: PublicIPPrefix(name, prefixes[name]) for name in scenario.publicIPPrefixes}

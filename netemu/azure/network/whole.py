@@ -12,6 +12,7 @@ from netemu.azure.given import Given
 from netemu.azure.network.load_balancers import Frontend, LoadBalancer, NatGateway
 from netemu.azure.network.machines import InternetHost, IPConfig, Machine, Nic, PublicIP, PublicIPPrefix, Subnet
 from netemu.azure.network.virtual_networks import VirtualNetwork
+from netemu.azure.network.zones import DnsZone
 
 
 class Network(Struct, frozen=True):
@@ -28,6 +29,12 @@ class Network(Struct, frozen=True):
     publicIPPrefixes: dict[str, PublicIPPrefix] = field(default_factory=dict)
     natGateways: dict[str, NatGateway] = field(default_factory=dict)
     loadBalancers: dict[str, LoadBalancer] = field(default_factory=dict)
+    privateDnsZones: dict[str, DnsZone] = field(default_factory=dict)
+    dnsZones: dict[str, DnsZone] = field(default_factory=dict)
+    publicResolvers: tuple[IPv4Address, ...] = ()
+    """Addresses on the lab's internet at which anybody can ask for public names."""
+    nameServers: dict[str, IPv4Address] = field(default_factory=dict)
+    """The name servers of the public zones (DNS-16)."""
 
     def addresses(self) -> Iterator[tuple[Nic, IPConfig]]:
         """Every private address in use, with its NIC."""

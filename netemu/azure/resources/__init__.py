@@ -3,7 +3,7 @@
 ARM's `properties` envelope is flattened, maps are keyed by name, references are names (`subnet: shop-vnet/web`),
 and a list may be written as a single value. The scenario reader and the JSON Schema are both derived from these
 types: a property exists when it has a field here, and its documentation is the field's description.
-Sources: Azure rules RES-1…RES-6, RES-17, NSG-3, RT-6, PEER-21, LB-2, LB-25, OUT-33, OUT-39.
+Sources: Azure rules RES-1…RES-6, RES-17, NSG-3, RT-6, PEER-21, LB-2, LB-25, OUT-33, OUT-39, DNS-8, DNS-15, DNS-16.
 
 base              the base type, and ARM's enumerations
 virtual_networks  virtual networks, subnets, peerings
@@ -12,6 +12,7 @@ routes            route tables
 public            public addresses, prefixes, NAT gateways
 load_balancers    load balancers
 machines          NICs and virtual machines
+dns               DNS zones, private and public
 scenario          the whole file, the internet, expectations
 """
 
@@ -27,6 +28,15 @@ from netemu.azure.resources.base import (
     Sku,
     Strings,
     described,
+)
+from netemu.azure.resources.dns import (
+    DnsZone,
+    PrivateDnsZone,
+    PublicIPAddressDnsSettings,
+    PublicRecordSet,
+    RecordSet,
+    SoaRecord,
+    VirtualNetworkLink,
 )
 from netemu.azure.resources.load_balancers import (
     FrontendIPConfiguration,
@@ -82,6 +92,7 @@ __all__ = [
     "DhcpOptions",
     "Direction",
     "DnsSettings",
+    "DnsZone",
     "Expectation",
     "FrontendIPConfiguration",
     "IPConfiguration",
@@ -99,10 +110,14 @@ __all__ = [
     "NextHopType",
     "NoHealthyBackendsBehavior",
     "OutboundRule",
+    "PrivateDnsZone",
     "Probe",
     "ProbeProtocol",
     "PublicIPAddress",
+    "PublicIPAddressDnsSettings",
     "PublicIPPrefix",
+    "PublicRecordSet",
+    "RecordSet",
     "Resource",
     "Route",
     "RouteTable",
@@ -110,11 +125,13 @@ __all__ = [
     "SecurityRule",
     "SecurityRuleProtocol",
     "Sku",
+    "SoaRecord",
     "Strings",
     "Subnet",
     "TransportProtocol",
     "VirtualMachine",
     "VirtualNetwork",
+    "VirtualNetworkLink",
     "VirtualNetworkPeering",
     "described",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from netemu.azure.resources.base import AllocationMethod, Resource, Sku, Strings, described
+from netemu.azure.resources.dns import PublicIPAddressDnsSettings
 
 
 class PublicIPAddress(Resource, frozen=True):
@@ -16,6 +17,7 @@ class PublicIPAddress(Resource, frozen=True):
     ] = None
     ipAddress: Annotated[str | None, described("The address; netemu chooses one when absent.")] = None
     idleTimeoutInMinutes: Annotated[int, described("4 to 30.")] = 4
+    dnsSettings: Annotated[PublicIPAddressDnsSettings | None, described("Names of the address.")] = None
     location: Annotated[str | None, described("Region; the scenario's location when absent.")] = None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from netemu.azure.resources.base import Access, Resource, Strings, described
+from netemu.azure.resources.dns import DnsZone, PrivateDnsZone
 from netemu.azure.resources.load_balancers import LoadBalancer
 from netemu.azure.resources.machines import NetworkInterface, VirtualMachine
 from netemu.azure.resources.public import NatGateway, PublicIPAddress, PublicIPPrefix
@@ -95,6 +96,8 @@ class Scenario(Resource, frozen=True):
     loadBalancers: dict[str, LoadBalancer] = field(default_factory=dict)
     networkInterfaces: dict[str, NetworkInterface] = field(default_factory=dict)
     virtualMachines: dict[str, VirtualMachine] = field(default_factory=dict)
+    privateDnsZones: dict[str, PrivateDnsZone] = field(default_factory=dict)
+    dnsZones: dict[str, DnsZone] = field(default_factory=dict)
     internet: Internet = field(default_factory=Internet)
     expect: tuple[Expectation, ...] = ()
     lint: Lint = field(default_factory=Lint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from netemu.azure.resources import Scenario
 from netemu.scenario.report import Report
 from netemu.scenario.validate import (
+    dns,
     expectations,
     groups,
     interfaces,
@@ -32,6 +33,6 @@ def validate(scenario: Scenario, report: Report) -> None:
     context = Context(scenario, report)
     for module in (
         names, limits, networks, peerings, security, groups, routes, public_ips, interfaces, machines, internet,
-        load_balancers, pools, outbound, expectations,
+        load_balancers, pools, outbound, dns, expectations,
     ):  # fmt: skip
         module.check(context)

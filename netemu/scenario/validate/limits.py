@@ -31,6 +31,11 @@ LOAD_BALANCERS = 1000
 FRONTENDS = {"Standard": 600, "Basic": 200}
 RULES_PER_BALANCER = {"Standard": 1500, "Basic": 250}
 """Load-balancing, inbound NAT and outbound rules together. (unverified), as the other two"""
+LINKS = 1000
+"""Of a private zone (DNS-10), of which so many register:"""
+REGISTRATION_LINKS = 100
+RECORDS_PER_SET = 20
+"""(unverified)"""
 
 
 def check(context: Context) -> None:

@@ -35,33 +35,34 @@ def check(context: Context) -> None:
             (), "name", f"{quoted(scenario.name)} cannot be a lab's name",
             "lower-case letters, digits and `-`, beginning with a letter, at most 32", codes.INVALID_RESOURCE_NAME,
         )  # fmt: skip
-    _names(context, ("virtualNetworks",), scenario.virtualNetworks, 2, 64)
+    resource_names(context, ("virtualNetworks",), scenario.virtualNetworks, 2, 64)
     for name, network in scenario.virtualNetworks.items():
-        _names(context, ("virtualNetworks", name, "subnets"), network.subnets)
-        _names(context, ("virtualNetworks", name, "virtualNetworkPeerings"), network.virtualNetworkPeerings)
-    _names(context, ("networkSecurityGroups",), scenario.networkSecurityGroups)
+        resource_names(context, ("virtualNetworks", name, "subnets"), network.subnets)
+        resource_names(context, ("virtualNetworks", name, "virtualNetworkPeerings"), network.virtualNetworkPeerings)
+    resource_names(context, ("networkSecurityGroups",), scenario.networkSecurityGroups)
     for name, group in scenario.networkSecurityGroups.items():
-        _names(context, ("networkSecurityGroups", name, "securityRules"), group.securityRules)
-    _names(context, ("applicationSecurityGroups",), scenario.applicationSecurityGroups)
-    _names(context, ("routeTables",), scenario.routeTables)
+        resource_names(context, ("networkSecurityGroups", name, "securityRules"), group.securityRules)
+    resource_names(context, ("applicationSecurityGroups",), scenario.applicationSecurityGroups)
+    resource_names(context, ("routeTables",), scenario.routeTables)
     for name, table in scenario.routeTables.items():
-        _names(context, ("routeTables", name, "routes"), table.routes)
-    _names(context, ("publicIPAddresses",), scenario.publicIPAddresses)
-    _names(context, ("publicIPPrefixes",), scenario.publicIPPrefixes)
-    _names(context, ("natGateways",), scenario.natGateways)
-    _names(context, ("loadBalancers",), scenario.loadBalancers)
+        resource_names(context, ("routeTables", name, "routes"), table.routes)
+    resource_names(context, ("publicIPAddresses",), scenario.publicIPAddresses)
+    resource_names(context, ("publicIPPrefixes",), scenario.publicIPPrefixes)
+    resource_names(context, ("natGateways",), scenario.natGateways)
+    resource_names(context, ("loadBalancers",), scenario.loadBalancers)
     for name, balancer in scenario.loadBalancers.items():
         for kind in PARTS:
-            _names(context, ("loadBalancers", name, kind), getattr(balancer, kind))
-    _names(context, ("networkInterfaces",), scenario.networkInterfaces)
+            resource_names(context, ("loadBalancers", name, kind), getattr(balancer, kind))
+    resource_names(context, ("networkInterfaces",), scenario.networkInterfaces)
     for name, nic in scenario.networkInterfaces.items():
-        _names(context, ("networkInterfaces", name, "ipConfigurations"), nic.ipConfigurations or {})
-    _names(context, ("virtualMachines",), scenario.virtualMachines, 1, 64)
+        resource_names(context, ("networkInterfaces", name, "ipConfigurations"), nic.ipConfigurations or {})
+    resource_names(context, ("virtualMachines",), scenario.virtualMachines, 1, 64)
     _hosts(context)
     _generated(context)
 
 
-def _names(context: Context, where: Path, names: Iterable[str], least: int = 1, most: int = 80) -> None:
+def resource_names(context: Context, where: Path, names: Iterable[str], least: int = 1, most: int = 80) -> None:
+    """Check the names of resources of one kind, or of one parent."""
     seen: dict[str, str] = {}
     for name in names:
         if not _RESOURCE.fullmatch(name) or not least <= len(name) <= most:

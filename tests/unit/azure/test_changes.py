@@ -15,6 +15,7 @@ from netemu.azure import resources as arm
 from netemu.azure.changes import CHILDREN, OF_THE_BALANCER, OF_THE_NIC, PropertyChange, ResourceChange, azure_changes
 from netemu.azure.network import resolve
 from netemu.azure.resources import Scenario
+from netemu.azure.resources.dns import ARecord, CnameRecord
 from netemu.scenario import read_scenario, read_text
 
 SCENARIOS = sorted((Path(__file__).parents[3] / "scenarios").glob("*.yaml"))
@@ -210,7 +211,11 @@ FULL = Scenario(
     },
     applicationSecurityGroups={"asg": arm.ApplicationSecurityGroup()},
     routeTables={"table": arm.RouteTable(routes={"r": arm.Route(addressPrefix="10.9.0.0/16", nextHopType="None")})},
-    publicIPAddresses={"ip": arm.PublicIPAddress(sku="Basic", publicIPAllocationMethod="Static")},
+    publicIPAddresses={
+        "ip": arm.PublicIPAddress(
+            sku="Basic", publicIPAllocationMethod="Static", dnsSettings=arm.PublicIPAddressDnsSettings()
+        )
+    },
     publicIPPrefixes={"prefix": arm.PublicIPPrefix(prefixLength=28)},
     natGateways={"gw": arm.NatGateway()},
     loadBalancers={
@@ -256,6 +261,23 @@ FULL = Scenario(
         )
     },
     virtualMachines={"vm": arm.VirtualMachine(networkInterfaces=("nic",))},
+    privateDnsZones={
+        "corp.internal": arm.PrivateDnsZone(
+            recordSets={"db1": arm.RecordSet(cnameRecord=CnameRecord(cname="a.b"), soaRecord=arm.SoaRecord())},
+            virtualNetworkLinks={"link": arm.VirtualNetworkLink(virtualNetwork="net")},
+        )
+    },
+    dnsZones={
+        "contoso.com": arm.DnsZone(
+            recordSets={
+                "www": arm.PublicRecordSet(
+                    aRecords=(ARecord(ipv4Address="198.51.100.1"),),
+                    cnameRecord=CnameRecord(cname="a.b"),
+                    soaRecord=arm.SoaRecord(),
+                )
+            }
+        )
+    },
     internet=arm.Internet(hosts={"h": arm.InternetHost(ipAddress="198.51.100.7")}),
 )
 
@@ -295,13 +317,30 @@ TYPES: dict[str, type[Any]] = {
     "networkInterfaces/nic/ipConfigurations/a": arm.IPConfiguration,
     "virtualMachines/vm": arm.VirtualMachine,
     "internet/hosts/h": arm.InternetHost,
+    "privateDnsZones/corp.internal": arm.PrivateDnsZone,
+    "privateDnsZones/corp.internal/recordSets/db1": arm.RecordSet,
+    "privateDnsZones/corp.internal/virtualNetworkLinks/link": arm.VirtualNetworkLink,
+    "dnsZones/contoso.com": arm.DnsZone,
+    "dnsZones/contoso.com/recordSets/www": arm.PublicRecordSet,
 }
-PARTS = {"dhcpOptions": arm.DhcpOptions, "dnsSettings": arm.DnsSettings}
+PARTS = {
+    ("VirtualNetwork", "dhcpOptions"): arm.DhcpOptions,
+    ("NetworkInterface", "dnsSettings"): arm.DnsSettings,
+    ("PublicIPAddress", "dnsSettings"): arm.PublicIPAddressDnsSettings,
+    ("RecordSet", "cnameRecord"): CnameRecord,
+    ("RecordSet", "soaRecord"): arm.SoaRecord,
+    ("PublicRecordSet", "cnameRecord"): CnameRecord,
+    ("PublicRecordSet", "soaRecord"): arm.SoaRecord,
+}
 CHILD_MAPS = {name for names in CHILDREN.values() for name in names}
 OTHERS = {
     "sysctls": {"net.ipv4.ip_forward": "1"}, "direction": "Outbound", "access": "Deny", "protocol": "Udp",
     "nextHopType": "Internet", "sku": "Standard", "publicIPAllocationMethod": "Dynamic",
     "loadDistribution": "SourceIP", "noHealthyBackendsBehavior": "AllProbedUp",
+    "aRecords": [{"ipv4Address": "10.0.0.9"}], "aaaaRecords": [{"ipv6Address": "2001:db8::9"}],
+    "mxRecords": [{"preference": 5, "exchange": "m.c"}], "ptrRecords": [{"ptrdname": "p.c"}],
+    "srvRecords": [{"priority": 1, "weight": 2, "port": 3, "target": "s.c"}], "txtRecords": [{"value": ["a", "b c"]}],
+    "nsRecords": [{"nsdname": "n.c"}], "caaRecords": [{"flags": 0, "tag": "issue", "value": "ca"}],
 }  # fmt: skip
 NOT_OF_THIS_ONE = {
     ("loadBalancers/lb/probes/threshold", "numberOfProbes"),  # the threshold decides
@@ -319,10 +358,11 @@ def properties_of_everything() -> Iterator[tuple[str, tuple[str, ...], Any]]:
                 or f"{kind.__name__}.{info.name}" in SAID_OTHERWISE
             ):
                 continue
-            if info.name not in PARTS:
+            part = PARTS.get((kind.__name__, info.name))
+            if part is None:
                 yield resource, (info.name,), info.type
                 continue
-            for inner in msgspec.structs.fields(PARTS[info.name]):
+            for inner in msgspec.structs.fields(part):
                 yield resource, (info.name, inner.name), inner.type
 
 

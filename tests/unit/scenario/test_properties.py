@@ -24,7 +24,7 @@ name: lab
 gizmos: {}
 """,
         [
-            "lab.yaml:2:1: no property is called `gizmos`; known here: `name`, `location`, `timeScale`, `loadBalancerEngine`, `virtualNetworks`, `networkSecurityGroups`, `applicationSecurityGroups`, `routeTables`, `publicIPAddresses`, `publicIPPrefixes`, `natGateways`, `loadBalancers`, `networkInterfaces`, `virtualMachines`, `internet`, `expect`, `lint` (InvalidRequestFormat)",
+            "lab.yaml:2:1: no property is called `gizmos`; known here: `name`, `location`, `timeScale`, `loadBalancerEngine`, `virtualNetworks`, `networkSecurityGroups`, `applicationSecurityGroups`, `routeTables`, `publicIPAddresses`, `publicIPPrefixes`, `natGateways`, `loadBalancers`, `networkInterfaces`, `virtualMachines`, `privateDnsZones`, `dnsZones`, `internet`, `expect`, `lint` (InvalidRequestFormat)",
         ],
         id="a property of a later version",
     ),
