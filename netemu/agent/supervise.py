@@ -138,7 +138,7 @@ class Supervisor:
                     if self.due.get(name, float("inf")) > time.monotonic() or is_alive(daemon):
                         continue
                     try:
-                        program = Program(daemon.name, daemon.argv)
+                        program = Program(daemon.name, daemon.argv, ready=daemon.ready)
                         record.daemons[position] = start.daemon(Namespace(daemon.machine), program, self.folder)
                     except NetemuError as error:
                         note(self.folder, "failed", daemon.name, str(error))

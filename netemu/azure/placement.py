@@ -16,6 +16,9 @@ from netemu.azure.prefixes import IntervalSet
 from netemu.azure.routing import RouteLookup, effective_routes
 from netemu.azure.security import Classifier, Context, effective_rules
 
+NAME_SERVERS = "@internet"
+"""Stands for the internet's resolvers and name servers, which are nobody's machines."""
+
 
 class Gate(Struct, frozen=True, eq=False):
     """An NSG as it applies at one NIC in one direction."""
@@ -79,6 +82,9 @@ class Placement:
         self.public: dict[int, tuple[Port, int]] = {}
         """NIC and private address behind each public address."""
         self.hosts = {int(host.address): host.name for host in network.hosts.values()}
+        """Who on the internet has an address."""
+        servers = (*network.publicResolvers, *network.nameServers.values())
+        self.hosts |= {int(address): NAME_SERVERS for address in servers}
         self.spaces = {
             name: IntervalSet.of_prefixes(each.addressSpace) for name, each in network.virtualNetworks.items()
         }

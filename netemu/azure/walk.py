@@ -73,8 +73,7 @@ class Walk:
 
     def from_host(self, name: str, packet: Packet) -> End:
         """A host on the internet sends; its source must be its own."""
-        host = self.placement.network.hosts[name]
-        if packet.source != int(host.address):
+        if self.placement.hosts.get(packet.source) != name:
             return self._end("Deny", "source-check", packet, name, why="the source is not the host's address")
         if packet.destination == packet.source:
             return self._end("Allow", "local", packet, name, receiver=name, why="local to the host")

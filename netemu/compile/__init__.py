@@ -8,6 +8,9 @@ edge        translation between virtual networks and the internet
 internet    the lab's internet and its hosts
 machines    virtual machines
 platform    168.63.129.16 of each virtual network: DNS
+services    the parts of its ruleset that let services in
+resolvers   DNS servers and their configuration
+zone_files  what they know
 lab         all of it
 
 Where a packet's fate is decided, the rule has a counter and a comment; `evidence` names them, so that the verifier

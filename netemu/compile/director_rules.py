@@ -21,6 +21,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from netemu.azure.network import PLATFORM_ADDRESS, InboundNatRule, LoadBalancingRule, Network
+from netemu.compile import services
 from netemu.compile.directors import HOP, REPLIES, Director
 from netemu.compile.nft_text import chain, named_map, named_set, pairs
 from netemu.compile.numbering import ANSWERED, RULE_SHIFT, UDP, UNCHANGED, Numbering
@@ -104,6 +105,7 @@ class _Table:
         addresses = {f"{self.numbers.member[path]:#x}": str(member.address) for path, member in members.items()}
         open_to_none = (path for path, member in members.items() if not has_security_group(member.nic))
         return [
+            *services.SETS,
             *(line for declaration in self.idle.values() for line in declaration),
             *named_set("replies", "ifname", (f'"{link}"' for link in replies)),
             *named_set("unguarded", "mark", (f"{self.numbers.member[path]:#x}" for path in open_to_none)),
@@ -235,11 +237,10 @@ class _Table:
 
 
 def _hooks(ipvs: bool) -> Iterator[str]:
-    dns = f"ip daddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th dport 53"
     yield from chain(
         "arrive",
         [
-            f'iifname "{PLATFORM_LINK}" {dns} notrack',
+            f'iifname "{PLATFORM_LINK}" {services.DNS} notrack',
             f'iifname "{PLATFORM_LINK}" accept',
             'meta l4proto != { tcp, udp } counter drop comment "protocol"',
             "iifname vmap @zone_of_link",
@@ -266,13 +267,12 @@ def _hooks(ipvs: bool) -> Iterator[str]:
     yield from chain(
         "services",
         [
-            'iifname "lo" accept',
-            f"{dns} accept",
+            *services.RULES,
             f"ip daddr {PLATFORM_ADDRESS} ct state established,related accept",
             *([f'iifname != "{PLATFORM_LINK}" accept'] if ipvs else []),
-            'counter comment "not a service of 168.63.129.16"',
+            services.LAST_RULE,
         ],
-        "type filter hook input priority 0; policy drop;",
+        services.INPUT,
     )
     errors = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
     yield from chain("own", [f"{errors} drop"], "type filter hook output priority 0; policy accept;")

@@ -9,19 +9,21 @@ from netemu.compile.edge import public_addresses
 from netemu.compile.fabric import PRIVATE, ROUTER_SYSCTLS, TABLE
 from netemu.compile.machines import HOST_SYSCTLS, programs
 from netemu.compile.numbering import INTERNET, LINK_MAC, NEXT_HOP, Numbering
+from netemu.compile.resolvers import add_resolver
 from netemu.compile.routes import by_link
+from netemu.compile.zone_files import authoritative_files, internet_files
 from netemu.linux.state import Address, End, Namespace, Neighbour, Route, Veth
 
-EDGE_INDEX = 2
+LOOPBACK_INDEX, EDGE_INDEX = 1, 2
 
-def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespace], list[Veth]]:
-    """The internet's router and its hosts."""
+
+def compile_internet(network: Network, numbers: Numbering, folder: str) -> tuple[list[Namespace], list[Veth]]:
+    """The internet's router, with its name servers, and its hosts; the files of daemons lie in `folder`."""
     router = Namespace(
         name=INTERNET, sysctls=dict(ROUTER_SYSCTLS), neighbours=[Neighbour(EDGE_INDEX, NEXT_HOP, LINK_MAC)]
     )
     namespaces, veths = [router], []
     own = []
-    names = "".join(f"{host.address} {host.name}\n" for host in network.hosts.values())
     for host in network.hosts.values():
         index, port = numbers.host_index[host.name], numbers.host[host.name]
         mac = bytes.fromhex(f"0200c0{index:06x}")
@@ -34,7 +36,7 @@ def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespa
                 End(INTERNET, port, index, LINK_MAC),
             )
         )
-        namespaces.append(_host(host, names))
+        namespaces.append(_host(network, host))
     pools = [PUBLIC_POOL, DEFAULT_OUTBOUND_POOL]
     for pool in pools:
         router.routes.append(by_link(EDGE_INDEX, int(pool.network_address), pool.prefixlen))
@@ -42,10 +44,12 @@ def compile_internet(network: Network, numbers: Numbering) -> tuple[list[Namespa
         if not any(address in pool for pool in pools):
             router.routes.append(by_link(EDGE_INDEX, int(address), 32))
     router.ruleset = "\n".join(_ruleset(network, own))
+    _add_name_servers(network, router, folder)
     return namespaces, veths
 
 
-def _host(host: InternetHost, names: str) -> Namespace:
+def _host(network: Network, host: InternetHost) -> Namespace:
+    resolver = "".join(f"nameserver {address}\n" for address in network.publicResolvers[:1])
     return Namespace(
         name=host.name,
         sysctls=dict(HOST_SYSCTLS),
@@ -53,14 +57,26 @@ def _host(host: InternetHost, names: str) -> Namespace:
         routes=[Route(2, 0, 0, gateway=NEXT_HOP, onlink=True)],
         neighbours=[Neighbour(2, NEXT_HOP, LINK_MAC)],
         hostname=host.name,
-        files={"hosts": "127.0.0.1 localhost\n" + names, "resolv.conf": "# no DNS on the lab's internet; see hosts\n"},
+        files={"hosts": "127.0.0.1 localhost\n", "resolv.conf": resolver},
         programs=programs(host.name, host.run),
     )
+
+
+def _add_name_servers(network: Network, router: Namespace, folder: str) -> None:
+    """DNS as everybody on the internet sees it, and the name servers of public zones (DNS-16)."""
+    servers = tuple(network.nameServers.values())
+    router.addresses += [Address(LOOPBACK_INDEX, int(address), 32) for address in (*network.publicResolvers, *servers)]
+    if network.publicResolvers:
+        zones = internet_files(network)
+        add_resolver(router, INTERNET, folder, network.publicResolvers, zones, authoritative=False)
+    if servers:
+        add_resolver(router, "@name-servers", folder, servers, authoritative_files(network), authoritative=True)
 
 
 def _ruleset(network: Network, own_addresses: list[str]) -> Iterator[str]:
     known = [str(PUBLIC_POOL), str(DEFAULT_OUTBOUND_POOL)]
     own = {host.address for host in network.hosts.values()} | {address for address, _ in public_addresses(network)}
+    own |= {*network.publicResolvers, *network.nameServers.values()}
     known += [str(a) for a in sorted(own) if a not in PUBLIC_POOL and a not in DEFAULT_OUTBOUND_POOL]
     elements = f" elements = {{ {', '.join(own_addresses)} }}\n" if own_addresses else ""
     yield f"""table ip {TABLE} {{

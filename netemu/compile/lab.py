@@ -21,7 +21,7 @@ def compile_lab(network: Network, folder: str, numbers: Numbering | None = None,
     numbers = numbers if numbers is not None else number(network)
     fabric, veths = compile_fabric(network, numbers)
     edge, uplink = compile_edge(network, numbers)
-    internet, host_links = compile_internet(network, numbers)
+    internet, host_links = compile_internet(network, numbers, folder)
     machines, nics = compile_machines(network, numbers)
     namespaces: list[Namespace] = [
         fabric,

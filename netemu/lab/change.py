@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from netemu.errors import SystemRefusal
 from netemu.lab import names, start
 from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.interrupts import Interrupts
@@ -19,9 +17,6 @@ from netemu.lab.survey import Desired, clear, reconciler
 from netemu.linux import processes
 from netemu.linux.difference import Change, File, Whole
 from netemu.linux.state import Applied, Namespace, Program
-
-PATIENCE = 5.0
-"""Seconds that a daemon may take to read its data again."""
 
 HALF_WAY = "the lab is half way between two versions; `netemu up` completes it"
 
@@ -47,15 +42,16 @@ class Changer:
         folder.keep(self.desired.kept)
         self._end(parts)
         for namespace in lab.namespaces.values():
-            for path, content in files(namespace, folder):
-                if _write(path, content):
-                    self._reload(namespace, os.path.basename(path))
+            written = {path for path, content in files(namespace, folder) if _write(path, content)}
+            if written:
+                self._reload(namespace, written)
         _write(*checks(lab, folder))
         gone = [c.namespace for c in kernel if c.action == "-" and isinstance(c.thing, Whole)]
         if kernel:
             self._namespaces(kernel)
         self._remove(gone)
         self._names(parts)
+        self._strays(parts)
         record.machines = list(self.desired.network.machines)
         record.hosts = list(self.desired.network.hosts)
         record.with_files = [namespace.name for namespace in lab.namespaces.values() if namespace.files]
@@ -133,42 +129,42 @@ class Changer:
             if change.action == "-":
                 Path(change.thing.path).unlink(missing_ok=True)  # type: ignore[union-attr]  # a File, see above
 
-    def _reload(self, namespace: Namespace, file: str) -> None:
-        """Let a daemon read its data again: no query is lost. It has done so when this returns, as its log says."""
-        for program in namespace.daemons:
-            if program.reloads == file:
-                log = f"{self.folder.daemons}/{program.name}.log"
-                for process in self.record.daemons:
-                    if (process.machine, process.name) == (namespace.name, program.name) and is_alive(process):
-                        before = len(content_of(log) or "")
-                        processes.signal_one(process.pid, process.started, signal.SIGHUP)
-                        self._await_words(process, log, before, file)
+    def _strays(self, parts: list[Change]) -> None:
+        """Remove what daemons, which have read their files again, need no more."""
+        for change in parts:
+            if change.action == "-" and isinstance(change.thing, File):
+                path = Path(change.thing.path)
+                if path.is_relative_to(self.folder.daemons):
+                    path.unlink(missing_ok=True)
 
-    def _await_words(self, process: ProcessRecord, log: str, start: int, words: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while words not in (content_of(log) or "")[start:] and is_alive(process):
-            if time.monotonic() > deadline:
-                raise SystemRefusal(f"{process.machine}: {process.argv[0]} does not read its names again; {HALF_WAY}")
-            time.sleep(0.001)
+    def _reload(self, namespace: Namespace, written: set[str]) -> None:
+        """Let daemons read their files again, which loses no query. They have done so when this returns."""
+        for program in namespace.daemons:
+            if written.isdisjoint(f"{self.folder.daemons}/{name}" for name in program.reloads):
+                continue
+            log = self.folder.daemons / f"{program.name}.log"
+            for process in self.record.daemons:
+                if (process.machine, process.name) == (namespace.name, program.name) and is_alive(process):
+                    length = log.stat().st_size
+                    processes.signal_one(process.pid, process.started, signal.SIGHUP)
+                    start.await_words(process, log, length, lambda: self.interrupts.check(HALF_WAY))
 
     def _start(self) -> None:
-        for namespace in self.desired.lab.namespaces.values():
-            for what, recorded, begin in (
-                *((d, self.record.daemons, True) for d in namespace.daemons),
-                *((p, self.record.programs, False) for p in namespace.programs),
-            ):
-                old = next((r for r in recorded if (r.machine, r.name) == (namespace.name, what.name)), None)
-                if old is not None and is_alive(old):
-                    continue
-                self._step(namespace.name)
-                if old is not None:
-                    recorded.remove(old)
-                recorded.append(
-                    start.daemon(namespace, what, self.folder)
-                    if begin
-                    else start.program(namespace, what, self.folder, self.record)
-                )
-                self.folder.write(self.record)
+        for recorded in (self.record.daemons, self.record.programs):
+            recorded[:] = [process for process in recorded if is_alive(process)]
+        spaces = self.desired.lab.namespaces.values()
+        running = {(process.machine, process.name) for process in (*self.record.daemons, *self.record.programs)}
+        daemons = [(n, d) for n in spaces for d in n.daemons if (n.name, d.name) not in running]
+        try:
+            start.daemons(daemons, self.folder, self.record.daemons, lambda: self.interrupts.check(HALF_WAY))
+        finally:
+            self.folder.write(self.record)
+        for namespace in spaces:
+            for what in namespace.programs:
+                if (namespace.name, what.name) not in running:
+                    self._step(namespace.name)
+                    self.record.programs.append(start.program(namespace, what, self.folder, self.record))
+                    self.folder.write(self.record)
         if self.record.agent is None or not is_alive(self.record.agent):
             self.record.agent = start.agent(self.folder)
             self.folder.write(self.record)

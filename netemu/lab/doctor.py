@@ -123,7 +123,7 @@ class Tool(Struct, frozen=True):
 
 
 TOOLS = (
-    Tool("dnsmasq", "dnsmasq-base", NEEDED, "no lab can be brought up: it is the DNS of 168.63.129.16"),
+    Tool("unbound", "unbound", NEEDED, "no lab can be brought up: it is the DNS of 168.63.129.16", ("-V",)),
     Tool("ip", "iproute2", OPTIONAL, "`ip netns exec LAB.VM` is not there; use `netemu exec`", ("-V",)),
     Tool("nft", "nftables", OPTIONAL, "a lab's rulesets cannot be read by hand"),
     Tool("tcpdump", "tcpdump", OPTIONAL, "files of `netemu capture -w` need another reader, such as Wireshark"),

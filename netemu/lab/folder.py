@@ -67,6 +67,8 @@ class ProcessRecord(Struct, frozen=True):
     argv: tuple[str, ...]
     pid: int
     started: int
+    ready: str = ""
+    """What a daemon's log says when it serves."""
 
     @property
     def command(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -45,6 +46,17 @@ def _files(lab: Lab, folder: LabFolder) -> Iterator[Change]:
         there = content_of(path)
         if there != content:
             yield Change(node, "+" if there is None else "~", File(path))
+    yield from _strays(lab, folder)
+
+
+def _strays(lab: Lab, folder: LabFolder) -> Iterator[Change]:
+    """What daemons have had in their directories and have no more."""
+    for namespace in lab.namespaces.values():
+        for directory in sorted({os.path.dirname(name) for name in namespace.daemon_files} - {""}):
+            with contextlib.suppress(FileNotFoundError):
+                for name in sorted(os.listdir(f"{folder.daemons}/{directory}")):
+                    if f"{directory}/{name}" not in namespace.daemon_files:
+                        yield Change(namespace.name, "-", File(f"{folder.daemons}/{directory}/{name}"))
 
 
 def content_of(path: str) -> str | None:
@@ -96,12 +108,14 @@ def _process(
     def change(action: Action, before: Thing | None = None) -> Change:
         return Change(namespace.name, action, program, before)
 
+    reloaded = {name for daemon in namespace.daemons for name in daemon.reloads}
+
     if process is None or not is_alive(process):
         yield change("+")
     elif process.argv != program.argv:
         yield change("~", Program(process.name, process.argv))
     elif program in namespace.daemons and any(
-        name != program.reloads and content_of(f"{folder.daemons}/{name}") != content
+        name not in reloaded and content_of(f"{folder.daemons}/{name}") != content
         for name, content in namespace.daemon_files.items()
     ):
         yield change("~", program)

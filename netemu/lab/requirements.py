@@ -19,12 +19,20 @@ def require_root(command: str) -> None:
         raise SystemRefusal(f"`netemu {command}` makes network namespaces, which needs root; run it with sudo")
 
 
-def require_tool(name: str, package: str, purpose: str) -> str:
-    """The path of a program that a lab needs."""
+def find_tool(name: str) -> str | None:
+    """The path of a program, be it one that only root's PATH has."""
     for directory in [*os.environ.get("PATH", "").split(":"), "/usr/sbin", "/sbin"]:
         path = os.path.join(directory, name)
         if os.access(path, os.X_OK):
             return path
+    return None
+
+
+def require_tool(name: str, package: str, purpose: str) -> str:
+    """The path of a program that a lab needs."""
+    path = find_tool(name)
+    if path is not None:
+        return path
     raise SystemRefusal(f"{name} is missing: {purpose}; install it with `apt-get install {package}`")
 
 

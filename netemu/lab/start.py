@@ -6,12 +6,15 @@ import contextlib
 import errno
 import signal
 import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from netemu.compile.numbering import FABRIC
 from netemu.errors import SystemRefusal
 from netemu.lab.folder import LabFolder, ProcessRecord, Record
 from netemu.lab.missing import is_alive
+from netemu.lab.requirements import find_tool
 from netemu.linux import processes
 from netemu.linux.state import Namespace, Program
 
@@ -37,15 +40,70 @@ def end_unrecorded(folder: LabFolder, record: Record) -> None:
 
 
 def daemon(namespace: Namespace, what: Program, folder: LabFolder) -> ProcessRecord:
-    """Start a daemon and return when it serves. It leaves its process id in <name>.pid."""
-    where = folder.namespace(namespace.name)
+    """Start a daemon and return when it serves."""
+    process, log, length = _begin(namespace, what, folder)
+    await_words(process, log, length, lambda: None)
+    return process
+
+
+def daemons(
+    wanted: Iterable[tuple[Namespace, Program]],
+    folder: LabFolder,
+    begun: list[ProcessRecord],
+    check: Callable[[], None],
+) -> None:
+    """Start daemons, all at once, and return when all of them serve. Each is added to `begun` when it has begun.
+
+    `check` is called while we wait, and may raise.
+    """
+    waiting = []
+    for namespace, what in wanted:
+        check()
+        process, log, length = _begin(namespace, what, folder)
+        begun.append(process)
+        waiting.append((process, log, length))
+    for process, log, length in waiting:
+        await_words(process, log, length, check)
+
+
+def _begin(namespace: Namespace, what: Program, folder: LabFolder) -> tuple[ProcessRecord, Path, int]:
+    """Start a daemon; where its log is, and how long that was before."""
+    where = processes.Surroundings(folder.namespace(namespace.name), own_mounts=False, unconfined=True)
+    log = folder.daemons / f"{what.name}.log"
+    length = log.stat().st_size if log.exists() else 0
+    argv = (find_tool(what.argv[0]) or what.argv[0], *what.argv[1:])
     try:
-        processes.run_daemon(what.argv, where, folder.daemons, _mark(folder, namespace.name, what))
-        pid = int((folder.daemons / f"{what.name}.pid").read_text())
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise SystemRefusal(f"{namespace.name}: {what.argv[0]} did not start: {reason}") from error
-    return _record(namespace, what, pid)
+        pid = processes.start(argv, where, log, folder.daemons, _mark(folder, namespace.name, what))
+    except OSError as error:
+        raise SystemRefusal(f"{namespace.name}: {what.argv[0]} did not start: {error.strerror}") from error
+    return _record(namespace, what, pid), log, length
+
+
+def await_words(process: ProcessRecord, log: Path, start: int, check: Callable[[], None]) -> None:
+    """Wait until a daemon's log has, from `start` on, the words that say that it serves."""
+    deadline = time.monotonic() + PATIENCE
+    while process.ready not in (said := _said(log, start)):
+        check()
+        if not is_alive(process):
+            words = [line for line in said.splitlines() if line.strip()]
+            reason = words[-1] if words else "it ended without a word"
+            raise SystemRefusal(f"{process.machine}: {process.argv[0]} did not start: {reason}")
+        if time.monotonic() > deadline:
+            raise SystemRefusal(f"{process.machine}: {process.argv[0]} does not serve after {PATIENCE:.0f} seconds")
+        time.sleep(0.001)
+
+
+def _said(log: Path, start: int) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(start)
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+PATIENCE = 30.0
+"""Seconds that a daemon may take to serve, or to read its files again, on a machine with much else to do."""
 
 
 def program(namespace: Namespace, what: Program, folder: LabFolder, record: Record) -> ProcessRecord:
@@ -79,7 +137,7 @@ def agent(folder: LabFolder) -> ProcessRecord:
 
 
 def _record(namespace: Namespace, what: Program, pid: int) -> ProcessRecord:
-    return ProcessRecord(namespace.name, what.name, what.argv, pid, processes.start_time(pid) or 0)
+    return ProcessRecord(namespace.name, what.name, what.argv, pid, processes.start_time(pid) or 0, what.ready)
 
 
 def surroundings(folder: LabFolder, node: str) -> processes.Surroundings:

@@ -42,6 +42,9 @@ from netemu.linux.state import Applied, Lab, Namespace
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is being done."""
 
+TOOLS = {"unbound": ("unbound", "it answers DNS on 168.63.129.16")}
+"""The Debian package and the purpose of every daemon."""
+
 TOLD = 5
 """How many missing things are told one by one."""
 
@@ -118,7 +121,7 @@ def _check(lab: Lab, folder: LabFolder, interrupts: Interrupts) -> None:
     """What can be known before anything is touched."""
     for namespace in lab.namespaces.values():
         for daemon in namespace.daemons:
-            require_tool(daemon.argv[0], "dnsmasq-base", "it answers DNS on 168.63.129.16")
+            require_tool(daemon.argv[0], *TOOLS[daemon.argv[0]])
     names.refuse_foreign(folder, lab.namespaces)
     _raise_file_limit(len(lab.namespaces))
     interrupts.check("nothing was changed")
@@ -287,10 +290,8 @@ def _build(
         rulesets = {name: ruleset_of(lab, lab.namespaces[name]) for name in builder.generations}
         spreading = {n.name: n.balancing for n in lab.namespaces.values() if n.balancing is not None}
         folder.write_applied(Applied(rulesets, builder.generations, spreading))
-    for namespace in lab.namespaces.values():
-        for daemon in namespace.daemons:
-            interrupts.check()
-            record.daemons.append(start.daemon(namespace, daemon, folder))
+    wanted = [(namespace, daemon) for namespace in lab.namespaces.values() for daemon in namespace.daemons]
+    start.daemons(wanted, folder, record.daemons, interrupts.check)
     for namespace in lab.namespaces.values():
         for program in namespace.programs:
             interrupts.check()
@@ -304,6 +305,8 @@ def _build(
 def _write_files(namespace: Namespace, folder: LabFolder) -> None:
     if namespace.files:
         os.mkdir(f"{folder.etc}/{namespace.name}")
+    for directory in {os.path.dirname(name) for name in namespace.daemon_files} - {""}:
+        os.mkdir(folder.daemons / directory)
     for path, content in files(namespace, folder):
         with open(path, "wb", buffering=0) as file:
             file.write(content.encode())

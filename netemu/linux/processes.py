@@ -29,6 +29,9 @@ class Surroundings(Struct, frozen=True):
     """Signals that are ignored until the program says otherwise: they may come before it can."""
     own_mounts: bool = True
     """Whether it has a mount namespace of its own: without one it sees what is mounted later."""
+    unconfined: bool = False
+    """Whether it leaves the AppArmor profile that its package has for its ordinary place in the system: with that it
+    could not read files of ours."""
 
 
 class StartError(OSError):
@@ -91,6 +94,13 @@ def default_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def _leave_profile() -> None:
+    """Let the next exec be outside of AppArmor's profiles, where there are any (aa_change_onexec(2))."""
+    with contextlib.suppress(OSError):
+        if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
+            Path("/proc/thread-self/attr/exec").write_text("exec unconfined")
+
+
 def _become(
     argv: tuple[str, ...], surroundings: Surroundings, log: Path, cwd: Path, extra: Mapping[str, str], writer: int
 ) -> None:
@@ -113,6 +123,8 @@ def _become(
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         null = os.open("/dev/null", os.O_RDONLY)
         enter(surroundings)
+        if surroundings.unconfined:
+            _leave_profile()
         os.chdir(cwd)
         os.dup2(null, 0)
         os.dup2(output, 1)
@@ -125,25 +137,6 @@ def _become(
         os.write(writer, struct.pack("=i", code))
     finally:
         os._exit(127)
-
-
-def run_daemon(argv: tuple[str, ...], namespace: int | Path, cwd: Path, extra: Mapping[str, str]) -> None:
-    """Start a daemon inside a namespace and return when it has put itself in the background, ready to serve.
-
-    Raises StartError with the daemon's own words when it cannot start.
-    """
-    import subprocess
-
-    with ns.entered(namespace):
-        try:
-            done = subprocess.run(
-                argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False, env={**os.environ, **extra}
-            )
-        except OSError as error:
-            raise StartError(error.errno, error.strerror) from error
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").split("\n", 1)[0].strip()
-        raise StartError(done.returncode, words or f"exit status {done.returncode}")
 
 
 # ---- finding ---------------------------------------------------------------------------------------------------------

@@ -163,8 +163,10 @@ class Program(Struct, frozen=True):
     name: str
     """Names its log file and its place in messages."""
     argv: tuple[str, ...]
-    reloads: str | None = None
-    """Name of a daemon's file that it reads again on SIGHUP; other files take a new start."""
+    reloads: tuple[str, ...] = ()
+    """Names of a daemon's files that it reads again on SIGHUP; other files take a new start."""
+    ready: str = ""
+    """Words that a daemon's log has when it serves, and when it has read its files again."""
 
 
 class Namespace(Struct):
@@ -186,7 +188,7 @@ class Namespace(Struct):
     files: dict[str, str] = field(default_factory=dict)
     """Contents of files that programs inside see in /etc."""
     daemons: list[Program] = field(default_factory=list)
-    """Parts of the lab itself: `up` waits until each has put itself in the background, ready to serve."""
+    """Parts of the lab itself: `up` waits until each is ready to serve."""
     daemon_files: dict[str, str] = field(default_factory=dict)
     """Files that the daemons read, by name below the lab's folder."""
     programs: list[Program] = field(default_factory=list)

@@ -206,6 +206,7 @@ def _several(member: Any) -> Convert:
                 values.append(_struct(member, report, written, (*resource, key, index)))
             else:
                 _wrong(report, item, resource, key, _form(member))
+                report.unreadable.add((*resource, key))
         return tuple(values)
 
     return resources

@@ -13,6 +13,7 @@ from msgspec import Struct, field, structs
 
 from netemu.azure.flow import Flow, Packet, packet_of
 from netemu.azure.network import PLATFORM_ADDRESS, Network
+from netemu.azure.placement import NAME_SERVERS
 from netemu.linux.volley import Sighting, Volley
 from netemu.verify import frames
 from netemu.verify.evidence import Counting, Decision
@@ -125,6 +126,8 @@ class Observer:
             {node: {PLATFORM_ADDRESS, IMDS_ADDRESS} for node in namespaces if node.startswith(PLATFORM)}
         )
         self._owners.update({host.name: {host.address} for host in network.hosts.values()})
+        servers = {*network.publicResolvers, *network.nameServers.values()}
+        self._owners.update({NAME_SERVERS: servers} if servers else {})
         self._counting = Counting({node: path for node, path in namespaces.items() if node.startswith("@")})
         try:
             self._volley = Volley(
@@ -241,10 +244,16 @@ class Observer:
         for sighting in self._volley.sightings(timeout):
             seen = frames.dissect(sighting.packet)
             probe = probes.get(seen.index) if seen is not None else None
-            if seen is not None and probe is not None:
+            if seen is not None and probe is not None and not self._passes_by(sighting.node, seen):
                 (probe.answers if seen.answers else probe.hops).append(_hop(sighting, seen))
                 if seen.answers and sighting.outgoing and probe.own_answer is None:
                     probe.own_answer = "refused" if seen.resets else "accepted"
+
+    def _passes_by(self, node: str, seen: frames.Seen) -> bool:
+        """Is it only on its way through the internet, from or to somebody else than the servers there?"""
+        return node == NAME_SERVERS and self._owners[node].isdisjoint(
+            (IPv4Address(seen.source), IPv4Address(seen.destination))
+        )
 
     def _await(self, probes: Mapping[int, _Probe], wanted: Iterable[_Probe], done: Callable[[_Probe], bool]) -> None:
         """User space or a queue may lie on the way of what ought to come; what never comes is waited for once."""

@@ -276,7 +276,7 @@ def test_no_name_is_unknown_for_a_moment_while_others_come_and_go(single: Callab
         packet = bytes.fromhex(f"{query}{name}0000010001")
         with lab.socket("a", socket.SOCK_DGRAM) as resolver:
             resolver.connect(("168.63.129.16", 53))
-            while not stop.is_set():
+            while not stop.wait(0.002):  # more than 1000 a second would be too many (DNS-7)
                 asked[0] += 1
                 resolver.send(packet)
                 answer = resolver.recv(512) if wait_for(resolver, 1.0) else b""
@@ -408,7 +408,7 @@ def test_a_new_name_is_known_as_soon_as_up_returns(single: Callable[[str], Lab])
     for number in range(5):
         text = BASE.replace("internet: {hosts", f"  new{number}: {{subnet: net/front}}\ninternet: {{hosts")
         assert lab.up(text) == "changed"
-        asked = lab.run("a", "dig", "+tries=1", "+short", f"new{number}.internal.cloudapp.net")
+        asked = lab.run("a", "dig", "+tries=1", "+search", "+short", f"new{number}")
         assert asked.stdout.strip() == str(lab.network.machines[f"new{number}"].nics[0].address)
 
 

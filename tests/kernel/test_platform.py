@@ -75,7 +75,7 @@ def dig(lab, machine, *question):
     if "status: " not in run.stdout:
         return "no answer", []
     status = run.stdout.split("status: ")[1].split(",")[0]
-    lines = [line for line in run.stdout.splitlines() if line and not line.startswith(";")]
+    lines = run.stdout.partition("ANSWER SECTION:\n")[2].partition("\n\n")[0].splitlines()
     return status, [line.split()[-1] for line in lines]
 
 

@@ -79,7 +79,7 @@ def test_a_tool_that_is_needed_and_missing_comes_with_its_package(monkeypatch: p
     monkeypatch.setattr(doctor, "require_tool", refuse)
     done = CliRunner().invoke(doctor_command)
     assert done.exit_code == 3
-    assert "apt-get install dnsmasq-base" in done.output
+    assert "apt-get install unbound" in done.output
 
 
 def test_a_machine_that_forbids_labs_without_root_says_which_setting_and_is_no_refusal(

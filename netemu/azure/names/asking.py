@@ -42,25 +42,27 @@ class Names:
         """Ask as the resolver of a VM or internet host does: its servers in order, the search suffix where it has to.
 
         A name with a dot is tried as it is first, another one with the suffix first. The first that has what is asked
-        for counts; if none has, the answer for the name as it is does, or that it exists.
+        for counts; if none has, a name with a dot is what it is as it is, and another one exists if any of them does.
         """
-        found: Resolution | None = None
+        found: list[Resolution] = []
         for asked in self._candidates(machine, name):
             heard = self.ask(machine, asked, kind)
-            if heard.answer is None or heard.answer.status not in ("NOERROR", "NXDOMAIN") or heard.answer.records:
+            if heard.answer is None or heard.answer.status == "SERVFAIL" or heard.answer.records:
                 return heard
-            if found is None or _is_better(heard, found, name):
-                found = heard
-        assert found is not None
-        return found
+            found.append(heard)
+        if "." in name:
+            return found[0]
+        return next((each for each in found if each.answer and each.answer.status == "NOERROR"), found[-1])
 
     def ask(self, machine: str, name: str, kind: str = "A") -> Resolution:
-        """Ask the machine's servers for exactly this name."""
+        """Ask the machine's servers for exactly this name: the next one when one fails or does not answer."""
+        failed = Resolution(None, None, name=name)
         for server in self.servers(machine):
             heard = self._ask(machine, server, name, kind)
             if heard is not None and (heard.answer is None or heard.answer.status != "SERVFAIL"):
                 return heard
-        return Resolution(None, None, name=name)
+            failed = heard or failed
+        return failed
 
     def servers(self, machine: str) -> tuple[IPv4Address, ...]:
         """The DNS servers that a machine knows, in order."""
@@ -112,11 +114,3 @@ class Names:
         if None not in self._zones:
             self._zones[None] = internet_zones(self.network)
         return self._zones[None]
-
-
-def _is_better(heard: Resolution, than: Resolution, name: str) -> bool:
-    """That a name exists is better than that it does not; of equals the name as it is."""
-    assert heard.answer is not None and than.answer is not None
-    if heard.answer.status != than.answer.status:
-        return heard.answer.status == "NOERROR"
-    return heard.name == name.rstrip(".")

@@ -99,10 +99,14 @@ def _record_set(
     kinds = [prop for prop in RECORDS if getattr(written, prop, ())]
     if not 0 <= written.ttl <= LONGEST_TTL:
         context.add(path, "ttl", f"ttl cannot be {written.ttl}", f"0 to {LONGEST_TTL}", codes.INVALID_PARAMETER)
-    if alone and (kinds or len(alone) > 1 or (name == APEX and "cnameRecord" in alone)):
-        beside = "the zone itself" if name == APEX and "cnameRecord" in alone else (kinds + alone[1:])[0]
+    if name == APEX and "cnameRecord" in alone:
         context.add(
-            path, alone[0], f"a name with {alone[0]} has nothing else, and this has {beside}",
+            path, "cnameRecord", "a zone has a SOA record, and a name with cnameRecord has nothing else",
+            "aRecords, or another name", codes.INVALID_RECORD_SET,
+        )  # fmt: skip
+    elif alone and (others := kinds + alone[1:]):
+        context.add(
+            path, alone[0], f"a name with {alone[0]} has nothing else, and this has {others[0]}",
             "another name, or another kind of record", codes.INVALID_RECORD_SET,
         )  # fmt: skip
     if not alone and not kinds and written.soaRecord is None and not context.gap(path, *ALONE, *RECORDS, "soaRecord"):

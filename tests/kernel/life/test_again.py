@@ -23,7 +23,7 @@ def start(host: Host) -> str:
 
 def objects(host: Host) -> tuple[Any, ...]:
     """Every namespace and process of the lab."""
-    return [host.inode(f"lab.{node}") for node in NODES], host.pids("sleep 500"), host.pids("dnsmasq")
+    return [host.inode(f"lab.{node}") for node in NODES], host.pids("sleep 500"), host.pids("unbound -d")
 
 
 def test_a_second_up_changes_nothing(host: Host) -> None:
@@ -67,19 +67,19 @@ def test_a_program_that_has_ended_is_started_again_and_nothing_else_is_touched(
     after = objects(host)
     assert after[0] == namespaces
     assert (sleeps | daemons) - killed <= after[1] | after[2]
-    assert len(after[1]) == 2 and len(after[2]) == 1
+    assert len(after[1]) == 2 and len(after[2]) == 2
     host.good("status")
     assert "nothing to do" in host.good("up", file)
     host.good("down")
-    assert not host.pids("sleep 500") and not host.pids("dnsmasq")
+    assert not host.pids("sleep 500") and not host.pids("unbound -d")
 
 
 def test_the_agent_starts_a_daemon_that_has_ended_again_and_status_tells(host: Host) -> None:
     file = start(host)
     for times in (1, 2):
-        (old,) = host.pids("dnsmasq")
+        (old,) = host.pids("dns.net.conf")
         host.ok("kill", "-9", str(old))
-        wait_for(lambda old=old: host.pids("dnsmasq") - {old}, "the agent starts it again")
+        wait_for(lambda old=old: host.pids("dns.net.conf") - {old}, "the agent starts it again")
         events = wait_for(lambda times=times: happened(host, "started", times), "the agent says so")
         assert [event["subject"] for event in events] == ["dns.net"] * times
     done = host.netemu("status")

@@ -139,7 +139,7 @@ def test_ctrl_c_during_down_does_not_stop_it_half_way(host: Host) -> None:
     before = host.digest()
     host.good("up", host.write(scenario("slow", "a: {subnet: net/main, run: \"sh -c 'trap : TERM; while :; do sleep 9; done'\"}")))
     with host.start(sys.executable, "-m", "netemu", "down") as started:
-        wait_for(lambda: not host.pids("dnsmasq"), "it ends processes")
+        wait_for(lambda: not host.pids("unbound -d"), "it ends processes")
         os.kill(children(started.pid)[0], signal.SIGINT)
         _, errors = started.communicate(timeout=20)
     assert started.returncode == 130

@@ -71,10 +71,10 @@ def test_a_held_lock_without_a_process_id_is_told_too(host: Host) -> None:
 
 def test_a_missing_daemon_is_told_before_anything_is_touched(host: Host) -> None:
     before = host.digest()
-    host.ok("mount", "--bind", "/dev/null", "/usr/sbin/dnsmasq")
+    host.ok("mount", "--bind", "/dev/null", "/usr/sbin/unbound")
     message = host.refused(3, "up", host.write(scenario("tool")), env={"PATH": f"{Path(sys.executable).parent}:/nowhere"})
-    assert "dnsmasq is missing" in message and "apt-get install dnsmasq-base" in message
-    host.ok("umount", "/usr/sbin/dnsmasq")
+    assert "unbound is missing" in message and "apt-get install unbound" in message
+    host.ok("umount", "/usr/sbin/unbound")
     assert host.digest() == before
 
 
@@ -82,12 +82,12 @@ def test_a_daemon_that_fails_is_told_with_its_own_words(host: Host) -> None:
     before = host.digest()
     tools = host.directory / "tools"
     tools.mkdir()
-    tool = tools / "dnsmasq"
-    tool.write_text("#!/bin/sh\necho 'dnsmasq: out of luck' >&2\necho more >&2\nexit 5\n")
+    tool = tools / "unbound"
+    tool.write_text("#!/bin/sh\necho more >&2\necho 'unbound: out of luck' >&2\nexit 5\n")
     tool.chmod(0o755)
     message = host.refused(3, "up", host.write(scenario("tool")), env={"PATH": f"{tools}:{os.environ['PATH']}"})
     assert message == (
-        "netemu: lab tool: @slb.net: dnsmasq did not start: dnsmasq: out of luck; nothing was left behind"
+        "netemu: lab tool: @slb.net: unbound did not start: unbound: out of luck; nothing was left behind"
     )
     assert host.digest() == before
 

@@ -83,8 +83,8 @@ internet: {hosts: {www.example.com: {ipAddress: 198.51.100.7}}}
 """
     suffix = network_of(text).virtualNetworks["net"].internalDomainNameSuffix
     files = lab_of(text).namespaces["@slb.net"].daemon_files
-    assert files["dns.net.hosts"].splitlines() == [
-        f"10.0.0.4 web-1.internal.cloudapp.net web-1.{suffix} second.{suffix}",
-        "198.51.100.7 www.example.com",
-    ]
-    assert "local=/#/" in files["dns.net.conf"].splitlines()
+    assert f"web-1.{suffix}. 10 IN A 10.0.0.4" in files[f"zones.net/{suffix}"].splitlines()
+    assert f"second.{suffix}. 10 IN A 10.0.0.4" in files[f"zones.net/{suffix}"].splitlines()
+    reverse = files["zones.net/in-addr.arpa"].splitlines()
+    assert "4.0.0.10.in-addr.arpa. 10 IN PTR web-1.internal.cloudapp.net." in reverse
+    assert "www.example.com. 3600 IN A 198.51.100.7" in files["zones.net/root"].splitlines()
