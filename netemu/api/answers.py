@@ -74,11 +74,16 @@ class Line(Struct, frozen=True, kw_only=True):
     number: int
     """Its place in `expect`, from 1."""
     name: str
-    access: str
-    """As expected."""
+    access: str | None = None
+    """As expected of a flow."""
+    resolvesTo: tuple[str, ...] | None = None
+    """What was heard when the line is about a name: records, or NXDOMAIN, NODATA, SERVFAIL, TIMEOUT."""
     disagreements: tuple[str, ...]
     """Where expectation, Azure's rules and packet part; nothing when it is as expected."""
-    reach: Reach
+    reach: Reach | None = None
+    """What became of a flow."""
+    asked: tuple[str, ...] = ()
+    """How Azure's DNS comes to its answer, when the line is about a name."""
 
     @property
     def passed(self) -> bool:
@@ -104,7 +109,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         text = [self._summary()]
         for line in self.failed:
             text += ["", f"{line.number}. {line.name}", *(f"  {words}" for words in line.disagreements)]
-            text += [f"    by Azure's rules: {step}" for step in line.reach.steps]
+            text += [f"    by Azure's rules: {step}" for step in (line.reach.steps if line.reach else line.asked)]
         return "\n".join(text)
 
     def _summary(self) -> str:

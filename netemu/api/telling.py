@@ -21,6 +21,7 @@ from netemu.verify.compare import Result, decider, disagreements, title
 from netemu.verify.evidence import Decision
 from netemu.verify.matrix import Outcome, Plan
 from netemu.verify.matrix import report as matrix_report
+from netemu.verify.names import NameResult, spoken
 from netemu.verify.observe import Observation, Observer
 from netemu.verify.trial import attempt_by
 
@@ -186,17 +187,25 @@ def _why(verdict: Verdict) -> str:
 
 def verification(proof: Proof) -> Verification:
     """Every line of `expect`."""
-    lines = [
-        Line(
+    return Verification(lab=proof.lab, lines=tuple(_line(result) for result in proof.results))
+
+
+def _line(result: Result | NameResult) -> Line:
+    if isinstance(result, NameResult):
+        return Line(
             number=result.number,
-            name=result.expectation.name or f"{result.title} is {result.expectation.access}",
-            access=result.expectation.access,
+            name=result.expectation.name or f"{result.title} is {spoken(result.expected)}",
+            resolvesTo=tuple(sorted(result.came)),
             disagreements=result.disagreements,
-            reach=_reach(result),
+            asked=result.reading,
         )
-        for result in proof.results
-    ]
-    return Verification(lab=proof.lab, lines=tuple(lines))
+    return Line(
+        number=result.number,
+        name=result.expectation.name or f"{result.title} is {result.expectation.access}",
+        access=result.expectation.access,
+        disagreements=result.disagreements,
+        reach=_reach(result),
+    )
 
 
 def matrix(lab: str, plan: Plan, outcome: Outcome) -> Matrix:

@@ -72,8 +72,8 @@ def _screen(proof: Proof) -> None:
         click.echo(click.style(f"FAIL {result.number}. {result.title}", fg="red", bold=True))
         for disagreement in result.disagreements:
             click.echo(f"  {disagreement}")
-        for step in result.verdict.steps:
-            click.echo(f"    by Azure's rules: {step.text}")
+        for step in result.reading:
+            click.echo(f"    by Azure's rules: {step}")
     agree = len(proof.results) - len(proof.failed)
     left = f"; interrupted: {proof.unproved} lines were not proved" if proof.unproved else ""
     colour = "red" if proof.failed else "yellow" if left else "green"

@@ -162,7 +162,24 @@ def _zone_of(name: str, zones: set[str]) -> str:
 
 
 def _text(zone: str, lines: Iterable[Line]) -> str:
-    return "".join(_lines(zone, lines))
+    lines = list(lines)
+    return "".join(_lines(zone, [*lines, *_placeholders(zone, {line.owner for line in lines})]))
+
+
+def _placeholders(zone: str, owners: set[str]) -> Iterator[Line]:
+    """Records that nobody asks for, at names that exist only because there are names below them.
+
+    unbound forgets these when it looks whether a wildcard applies, and it must not apply below them (RFC 4592, 2.2.2).
+    """
+    if any(owner.startswith("*.") for owner in owners):
+        between = {above for owner in owners for above in _between(owner, zone)} - owners
+        yield from (Line(name, PUBLIC, "TYPE65280", "\\# 0") for name in sorted(between))
+
+
+def _between(owner: str, zone: str) -> Iterator[str]:
+    """The names above a name and below its zone."""
+    while owner != zone and (owner := owner.partition(".")[2]) not in (zone, ""):
+        yield owner
 
 
 def _lines(zone: str, lines: Iterable[Line]) -> Iterator[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netemu.azure.network import Network
     from netemu.verify.compare import Result
     from netemu.verify.matrix import Outcome, Plan
+    from netemu.verify.names import NameResult
 
     Progress = Callable[[int, int, str], None]
 
@@ -30,13 +31,13 @@ class Proof(Struct, frozen=True):
     """What became of the lines of `expect`."""
 
     lab: str
-    results: list[Result]
+    results: list[Result | NameResult]
     """In the order of the lines."""
     unproved: int
     """Lines that were not come to, because the person pressed Ctrl-C."""
 
     @property
-    def failed(self) -> list[Result]:
+    def failed(self) -> list[Result | NameResult]:
         """Those that disagree."""
         return [result for result in self.results if not result.passed]
 
@@ -51,9 +52,10 @@ def prove(what: str | None, progress: Progress = lambda *_: None) -> Proof:
 
     settle(folder)
     namespaces = {node: folder.namespace(node) for node in folder.nodes()}
-    results: list[Result] = []
+    resolvers = {node: folder.etc / node / "resolv.conf" for node in namespaces}
+    results: list[Result | NameResult] = []
     with contextlib.suppress(KeyboardInterrupt):
-        for result in verify(network, namespaces, progress, lambda: frozenset(folder.health().sick())):
+        for result in verify(network, namespaces, progress, lambda: frozenset(folder.health().sick()), resolvers):
             results.append(result)  # extend() would lose them all
     results.sort(key=lambda result: result.number)
     return Proof(network.name, results, len(network.scenario.expect) - len(results))

@@ -7,6 +7,8 @@ records   what the fabric still knows of earlier flows
 observe   sends first packets into a lab and says what became of them
 compare   expectation, verdict and packet, side by side
 prove     every line of `expect`, many at once
+names     lines about names: expected, answered by Azure, heard by the machine
+asking    asks for a name as a machine does, with dns_messages
 report    the three for people (table) and for programs (JSON, JUnit)
 matrix    every pair, and every boundary of every rule
 """

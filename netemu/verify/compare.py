@@ -40,6 +40,11 @@ class Result(Struct, frozen=True):
         return title(self.expectation)
 
     @property
+    def reading(self) -> tuple[str, ...]:
+        """How the verdict comes about."""
+        return tuple(step.text for step in self.verdict.steps)
+
+    @property
     def decided_by(self) -> Decision | None:
         """The rule that dropped the probe, as counted; when several rules dropped something, the one of the verdict."""
         return decider(self.observation, self.verdict)

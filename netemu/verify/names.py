@@ -1,110 +1,158 @@
-"""Asks for a name from inside a machine, as its programs do: by the servers and the suffix in its resolv.conf."""
+"""Lines of `expect` that are about a name: what is expected, what Azure's DNS answers, what the machine hears."""
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from msgspec import Struct
 
-from netemu.linux.datagrams import Asking
-from netemu.verify import dns_messages
-from netemu.verify.dns_messages import MalformedError, Message
+from netemu.azure.names import Names, Resolution
+from netemu.azure.network import Network
+from netemu.azure.resources import Expectation
+from netemu.azure.verdict import Engine
+from netemu.verify.asking import Asker, Heard, read_configuration
 
-DNS_PORT = 53
+PATIENCE, IMPATIENCE = 2.0, 0.25
+"""Seconds for the answer of a server: where one is due, and where by Azure's rules none can come."""
 
-
-class ResolverConfiguration(Struct, frozen=True):
-    """What resolv.conf(5) says; what netemu and DHCP clients write into it, and a person may."""
-
-    servers: tuple[IPv4Address, ...]
-    search: tuple[str, ...]
+NO_SUCH_NAME, NO_SUCH_RECORD, NO_ANSWER = "NXDOMAIN", "NODATA", "TIMEOUT"
 
 
-class Heard(Struct, frozen=True):
-    """What a machine heard."""
+class NameResult(Struct, frozen=True):
+    """One line, what Azure's DNS answers, what the machine heard, and where they part."""
 
-    message: Message | None
-    """None: nobody answered."""
-    server: IPv4Address | None
-    name: str
-    """What was asked for at last."""
-    error: str = ""
-    """Why nobody answered, as a socket has it."""
+    number: int
+    """Position in `expect`, from 1."""
+    expectation: Expectation
+    expected: frozenset[str]
+    resolution: Resolution
+    heard: Heard
+    disagreements: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Do they agree?"""
+        return not self.disagreements
+
+    @property
+    def title(self) -> str:
+        """The question in a line."""
+        return f"{self.expectation.from_} → {self.expectation.to} {self.expectation.recordType}"
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """What Azure's DNS answers, as an expectation says it."""
+        return answered(self.resolution, self.expectation.recordType)
+
+    @property
+    def came(self) -> frozenset[str]:
+        """What the machine heard, as an expectation says it."""
+        return came(self.heard, self.expectation.recordType)
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """How Azure's answer comes about."""
+        resolution = self.resolution
+        if resolution.answer is None:
+            return ("no server answers",)
+        whose = f", which {resolution.guest} forwards it to" if resolution.guest is not None else ""
+        names = (resolution.name, *resolution.answer.chain)
+        return (f"{resolution.server}{whose} is asked for {' → '.join(names)}: {spoken(self.answered)}",)
 
 
-def read_configuration(path: Path) -> ResolverConfiguration:
-    """Read a resolv.conf; a missing one says nothing."""
-    servers: list[IPv4Address] = []
-    search: tuple[str, ...] = ()
-    try:
-        lines = path.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        words = line.split()
-        if len(words) < 2:
+def prove_names(
+    network: Network, engine: Engine, namespaces: Mapping[str, Path], resolvers: Mapping[str, Path]
+) -> Iterator[NameResult]:
+    """Prove the lines of `expect` with `resolvesTo`. `resolvers` are the machines' resolv.conf."""
+    names = Names(network, engine)
+    for number, expectation in enumerate(network.scenario.expect, start=1):
+        if expectation.resolvesTo is None:
             continue
-        if words[0] == "nameserver":
-            try:
-                servers.append(IPv4Address(words[1]))
-            except AddressValueError:
-                continue  # IPv6: the lab has none
-        elif words[0] in ("search", "domain"):
-            search = tuple(words[1:])
-    return ResolverConfiguration(tuple(servers), search)
+        machine, kind = expectation.from_, expectation.recordType
+        asked = question_of(expectation)
+        resolution = names.resolve(machine, asked, kind)
+        patience = IMPATIENCE if resolution.server is None else PATIENCE
+        asker = Asker(namespaces[machine], read_configuration(resolvers[machine]), patience)
+        heard = asker.resolve(asked, kind)
+        expected = expected_of(network, expectation)
+        parted = tuple(disagreements(expected, resolution, heard, kind))
+        yield NameResult(number, expectation, expected, resolution, heard, parted)
 
 
-class Asker:
-    """Asks from one machine. `patience`: seconds for an answer of one server."""
-
-    def __init__(self, namespace: Path, configuration: ResolverConfiguration, patience: float) -> None:
-        self.namespace, self.configuration, self.patience = namespace, configuration, patience
-
-    def resolve(self, name: str, kind: str = "A") -> Heard:
-        """As the resolver of the C library does (`ndots:1`)."""
-        heard = []
-        for asked in self._candidates(name):
-            one = self.ask(asked, kind)
-            if one.message is None or one.message.status not in ("NOERROR", "NXDOMAIN") or one.message.of_type(kind):
-                return one
-            heard.append(one)
-        if "." in name:
-            return heard[0]
-        return next((one for one in heard if one.message and one.message.status == "NOERROR"), heard[-1])
-
-    def ask(self, name: str, kind: str = "A") -> Heard:
-        """Ask the servers in order for exactly this name, until one has an answer."""
-        last = Heard(None, None, name, "resolv.conf names no server")
-        for server in self.configuration.servers:
-            last = self._ask(server, name, kind)
-            if last.message is not None and last.message.status in ("NOERROR", "NXDOMAIN"):
-                break
-        return last
-
-    def _candidates(self, name: str) -> Iterator[str]:
-        if name.endswith("."):
-            return iter([name])
-        extended = [f"{name}.{suffix}" for suffix in self.configuration.search]
-        return itertools.chain([name], extended) if "." in name else itertools.chain(extended, [name])
-
-    def _ask(self, server: IPv4Address, name: str, kind: str) -> Heard:
-        asking, number = Asking(self.namespace, server, DNS_PORT, self.patience), random.getrandbits(16)
-        request = dns_messages.question(number, name, kind)
+def question_of(expectation: Expectation) -> str:
+    """The name that is asked for: of an address, when its PTR record is wanted, the name for reverse lookups."""
+    if expectation.recordType == "PTR":
         try:
-            for data in asking.by_datagram(request):
-                message = dns_messages.answer(data, number)
-                if message is not None and message.truncated:
-                    message = dns_messages.answer(asking.by_stream(request), number)
-                if message is not None:
-                    return Heard(message, server, name)
-        except TimeoutError:
-            return Heard(None, server, name, "no answer")
-        except OSError as error:
-            return Heard(None, server, name, error.strerror or str(error))
-        except MalformedError as error:
-            return Heard(None, server, name, f"no DNS message: {error}")
-        return Heard(None, server, name, "no answer")
+            return IPv4Address(expectation.to).reverse_pointer + "."
+        except AddressValueError:
+            pass
+    return expectation.to
+
+
+def expected_of(network: Network, expectation: Expectation) -> frozenset[str]:
+    """What is expected, with the addresses of those who are named."""
+    values = expectation.resolvesTo or (NO_SUCH_RECORD,)
+    if expectation.recordType in ("A", "AAAA"):
+        return frozenset(_address(network, text) for text in values)
+    if expectation.recordType in ("TXT", "CAA"):
+        return frozenset(values)
+    return frozenset(text if text.isupper() else text.lower().rstrip(".") for text in values)
+
+
+def _address(network: Network, text: str) -> str:
+    if text in network.publicIPs:
+        return str(network.publicIPs[text].address)
+    if text in network.machines:
+        return str(network.machines[text].nics[0].address)
+    return str(network.hosts[text].address) if text in network.hosts else text
+
+
+def answered(resolution: Resolution, kind: str) -> frozenset[str]:
+    """What Azure's DNS answers, as an expectation says it."""
+    if resolution.answer is None:
+        return frozenset({NO_ANSWER})
+    return _said(resolution.answer.status, resolution.answer.records, kind)
+
+
+def came(heard: Heard, kind: str) -> frozenset[str]:
+    """What the machine heard, as an expectation says it."""
+    if heard.message is None:
+        return frozenset({NO_ANSWER})
+    return _said(heard.message.status, heard.message.of_type(kind), kind)
+
+
+def _said(status: str, records: frozenset[tuple[str, ...]], kind: str) -> frozenset[str]:
+    if status != "NOERROR":
+        return frozenset({status})
+    if not records:
+        return frozenset({NO_SUCH_RECORD})
+    return frozenset(("" if kind == "TXT" else " ").join(record) for record in records)
+
+
+def spoken(values: frozenset[str]) -> str:
+    """A set of answers, for a person."""
+    return ", ".join(sorted(values))
+
+
+def disagreements(expected: frozenset[str], resolution: Resolution, heard: Heard, kind: str) -> Iterator[str]:
+    """Where expectation, Azure's DNS and what was heard part, in words.
+
+    What a guest's own server answers is its own matter: Azure's answer is only what it gets when it forwards (DNS-6).
+    """
+    azure, ear = answered(resolution, kind), came(heard, kind)
+    if resolution.guest is not None:
+        if expected != ear:
+            yield f"expected {spoken(expected)}, but {_heard(heard, ear)}"
+        return
+    if expected != azure:
+        yield f"expected {spoken(expected)}, but Azure's DNS answers {spoken(azure)}"
+    if azure != ear:
+        yield f"Azure's DNS answers {spoken(azure)}, but {_heard(heard, ear)}"
+
+
+def _heard(heard: Heard, ear: frozenset[str]) -> str:
+    if heard.message is None:
+        return f"the machine heard nothing ({heard.error})"
+    return f"the machine heard {spoken(ear)} from {heard.server}"

@@ -23,6 +23,7 @@ from netemu.verify.compare import Result, disagreements, parted, wrong_rule
 from netemu.verify.due import SAYS_NOTHING, Key, key_of, to_move
 from netemu.verify.evidence import Decision
 from netemu.verify.failover import watch
+from netemu.verify.names import NameResult, prove_names
 from netemu.verify.observe import Ask, Observation, Observer, Together
 from netemu.verify.records import Records
 from netemu.verify.spread import balancing_rule, counted, flows_for, spread_disagreements, way_of
@@ -59,21 +60,30 @@ class Line(Struct, frozen=True, eq=False):
 
 
 def verify(
-    network: Network, namespaces: Mapping[str, Path], progress: Progress = lambda *_: None,
+    network: Network,
+    namespaces: Mapping[str, Path],
+    progress: Progress = lambda *_: None,
     down: Callable[[], frozenset[Target]] = frozenset,
-) -> Iterator[Result]:  # fmt: skip
+    resolvers: Mapping[str, Path] | None = None,
+) -> Iterator[Result | NameResult]:
     """Prove every line of `expect`. The results come as they are found, not in the order of the lines.
 
-    `down` says which backends of load balancers their probes find down at the moment.
+    `down` says which backends of load balancers their probes find down at the moment; `resolvers` are the machines'
+    resolv.conf, which lines about names need.
     """
-    prover = Prover(network, namespaces, down)
-    done, every = 0, len(network.scenario.expect)
+    every = len(network.scenario.expect)
+    for done, result in enumerate(_every(Prover(network, namespaces, down), namespaces, resolvers or {}), start=1):
+        progress(done, every, result.title)
+        yield result
+
+
+def _every(
+    prover: Prover, namespaces: Mapping[str, Path], resolvers: Mapping[str, Path]
+) -> Iterator[Result | NameResult]:
     with prover.observer:
         for group in prover.groups():
-            for result in prover.results(group):
-                done += 1
-                progress(done, every, result.title)
-                yield result
+            yield from prover.results(group)
+    yield from prove_names(prover.network, prover.engine, namespaces, resolvers)
 
 
 class Prover:
@@ -96,9 +106,13 @@ class Prover:
         return Line(number, expectation, flow, self.engine.judge(flow, down=self.down()))
 
     def groups(self) -> Iterator[list[Line]]:
-        """Every line of `expect`; lines of a group must move the same counters. Those that stop a backend come last."""
+        """Every line of `expect` about a flow; lines of a group must move the same counters.
+
+        Those that stop a backend come last.
+        """
         groups: dict[object, list[Line]] = {}
-        lines = list(enumerate(self.network.scenario.expect, start=1))
+        every = enumerate(self.network.scenario.expect, start=1)
+        lines = [(number, expectation) for number, expectation in every if expectation.resolvesTo is None]
         for number, expectation in sorted(lines, key=lambda each: each[1].failover is not None):
             line = self.line(number, expectation)
             by_itself = _leaves_a_trace(expectation) or line.is_spread or expectation.failover is not None

@@ -6,31 +6,63 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from netemu.azure.resources import Expectation
 from netemu.azure.verdict import Verdict
 from netemu.verify.compare import Result
 from netemu.verify.evidence import Decision
+from netemu.verify.names import NameResult, spoken
 from netemu.verify.observe import Observation
 from netemu.verify.spread import told
 
 
-def as_data(lab: str, results: Sequence[Result], unproved: int = 0) -> dict[str, Any]:
+def as_data(lab: str, results: Sequence[Result | NameResult], unproved: int = 0) -> dict[str, Any]:
     """Everything that is known of every probe, in plain types. `unproved` lines were not come to."""
     return {
         "lab": lab,
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
         "notProved": unproved,
-        "results": [_result(result) for result in results],
+        "results": [_name(result) if isinstance(result, NameResult) else _result(result) for result in results],
+    }
+
+
+def _written(expectation: Expectation, without: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        ("from" if name == "from_" else name): _plain(getattr(expectation, name))
+        for name in expectation.__struct_fields__
+        if getattr(expectation, name) is not None and name not in without
+    }
+
+
+def _name(result: NameResult) -> dict[str, Any]:
+    return {
+        "number": result.number,
+        "flow": result.title,
+        "passed": result.passed,
+        "disagreements": list(result.disagreements),
+        "expected": _written(result.expectation, ("protocol",)),
+        "azure": {
+            "resolvesTo": sorted(result.answered),
+            "server": _plain(result.resolution.server),
+            "guest": result.resolution.guest,
+            "chain": list(result.resolution.answer.chain) if result.resolution.answer is not None else [],
+        },
+        "heard": {
+            "resolvesTo": sorted(result.came),
+            "server": _plain(result.heard.server),
+            "name": result.heard.name,
+            "error": result.heard.error or None,
+            "records": [
+                {"name": record.name, "type": record.type, "ttl": record.ttl, "data": list(record.data)}
+                for record in (result.heard.message.records if result.heard.message is not None else ())
+            ],
+        },
     }
 
 
 def _result(result: Result) -> dict[str, Any]:
     expectation, observation = result.expectation, result.observation
-    written = {
-        ("from" if name == "from_" else name): _plain(getattr(expectation, name))
-        for name in expectation.__struct_fields__
-        if getattr(expectation, name) is not None
-    }
+    written = _written(expectation, ("recordType",))
     decided = result.decided_by
     return {
         "number": result.number,
@@ -101,13 +133,24 @@ def _plain(value: object) -> Any:
     return list(value) if isinstance(value, tuple) else str(value)
 
 
-def cells(result: Result) -> list[str]:
+def cells(result: Result | NameResult) -> list[str]:
     """The row of a result: flow, expected, Azure's rules, the packet, and what decided."""
+    return _name_cells(result) if isinstance(result, NameResult) else _flow_cells(result)
+
+
+def _name_cells(result: NameResult) -> list[str]:
+    heard, guest = result.heard, result.resolution.guest
+    seen = heard.error if heard.message is None else f"from {heard.server}{f' ({guest})' if guest else ''}"
+    azure = "up to the guest" if guest and result.answered != result.came else spoken(result.answered)
+    return [result.title, spoken(result.expected), azure, spoken(result.came), seen]
+
+
+def _flow_cells(result: Result) -> list[str]:
     observation, verdict = result.observation, result.verdict
     if result.failover is not None and result.failover.out is not None:
         back = f", back after {result.failover.back:.1f} s" if result.failover.back is not None else ""
         where = f"{told(Counter(result.backends))}; out after {result.failover.out:.1f} s{back}"
-        return [result.title, result.expectation.access, verdict.access, "Allow", where]
+        return [result.title, result.expectation.access or "", verdict.access, "Allow", where]
     decided = result.decided_by if not observation.delivered else None
     if observation.error is not None:
         where = observation.error
@@ -125,14 +168,14 @@ def cells(result: Result) -> list[str]:
         where = ", ".join(parts)
     return [
         result.title,
-        result.expectation.access,
+        result.expectation.access or "",
         verdict.access,
         "Allow" if observation.delivered else "Deny",
         where,
     ]
 
 
-def as_junit(lab: str, results: Sequence[Result], unproved: int = 0) -> str:
+def as_junit(lab: str, results: Sequence[Result | NameResult], unproved: int = 0) -> str:
     """JUnit XML, as CI systems read it. Lines that were not come to are one case that was skipped."""
     from xml.etree import ElementTree
 
@@ -141,7 +184,8 @@ def as_junit(lab: str, results: Sequence[Result], unproved: int = 0) -> str:
         failures=str(sum(not result.passed for result in results)), errors="0", skipped=str(int(bool(unproved))),
     )  # fmt: skip
     for result in results:
-        name = result.expectation.name or f"{result.title} is {result.expectation.access}"
+        what = result.expectation.access or spoken(frozenset(result.expectation.resolvesTo or ()))
+        name = result.expectation.name or f"{result.title} is {what}"
         case = ElementTree.SubElement(suite, "testcase", classname=f"netemu.{lab}", name=f"{result.number}. {name}")
         if not result.passed:
             failure = ElementTree.SubElement(case, "failure", message=xml_text(result.disagreements[0]))

@@ -100,7 +100,7 @@ class Names:
         if verdict.destinationSeenAs in self.network.publicResolvers:
             return Resolution(self._internet().answer(name, kind), server, name=name)
         receiver = verdict.receiver
-        if receiver in self.network.machines and verdict.nic is not None:
+        if receiver in self.network.machines:
             return Resolution(self._platform(receiver).answer(name, kind), server, receiver, name)
         return Resolution(None, server, receiver, name)
 

@@ -15,6 +15,8 @@ from netemu.azure.resources.routes import RouteTable
 from netemu.azure.resources.security import ApplicationSecurityGroup, NetworkSecurityGroup
 from netemu.azure.resources.virtual_networks import VirtualNetwork
 
+RecordType = Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"]
+
 
 class InternetHost(Resource, frozen=True):
     """A machine on the lab's internet."""
@@ -33,13 +35,17 @@ class Internet(Resource, frozen=True):
 
 
 class Expectation(Resource, frozen=True):
-    """One flow, and what must become of it. `verify` proves it with packets."""
+    """One flow, and what must become of it; or a name, and what it resolves to. `verify` proves it with packets."""
 
     from_: Annotated[str, described("VM, NIC, internet host, or VM/address.")] = field(name="from")
     to: Annotated[
-        str, described("VM, NIC, internet host, public IP, load balancer (lb, or lb/frontend), or an address.")
+        str,
+        described(
+            "VM, NIC, internet host, public IP, load balancer (lb, or lb/frontend), or an address; "
+            "with resolvesTo, a name."
+        ),
     ]
-    access: Annotated[Access, described("Does the packet arrive?")]
+    access: Annotated[Access | None, described("Does the packet arrive?")] = None
     protocol: Annotated[Literal["Tcp", "Udp", "Icmp"], described("Tcp, Udp or Icmp (echo).")] = "Tcp"
     port: Annotated[int | None, described("Destination port; not for Icmp.")] = None
     sourcePort: Annotated[int | None, described("Source port; netemu chooses when absent.")] = None
@@ -62,6 +68,14 @@ class Expectation(Resource, frozen=True):
     sourceSeenAs: Annotated[
         str | None, described("Source address that the receiver sees, or a public IP, public IP prefix or NAT gateway.")
     ] = None
+    resolvesTo: Annotated[
+        Strings | None,
+        described(
+            "Instead of access: what a VM or host hears that asks for the name. Addresses (or who has them), names, "
+            "or NXDOMAIN, NODATA, SERVFAIL, TIMEOUT."
+        ),
+    ] = None
+    recordType: Annotated[RecordType, described("With resolvesTo: the type of record that is asked for.")] = "A"
     name: Annotated[str | None, described("What this line proves, for the report.")] = None
 
 

@@ -8,6 +8,7 @@ from netemu.azure import resources as arm
 from netemu.scenario import codes
 from netemu.scenario.report import quoted
 from netemu.scenario.tree import Path
+from netemu.scenario.validate import resolutions
 from netemu.scenario.validate.addresses import read_address
 from netemu.scenario.validate.context import Context, silent
 from netemu.scenario.validate.security import DEFAULT_RULES
@@ -19,6 +20,10 @@ def check(context: Context) -> None:
     rules = _rule_names(context.scenario)
     for index, expectation in enumerate(context.scenario.expect):
         path = ("expect", index)
+        if expectation.resolvesTo is not None:
+            resolutions.check(context, path, expectation)
+            continue
+        _is_of_a_flow(context, path, expectation)
         parties.check_from(path, expectation.from_)
         parties.check_to(path, expectation.to)
         _ports(context, path, expectation)
@@ -160,6 +165,17 @@ class _Parties:
 
     def _report(self, path: Path, within: str | Path, what: str, instead: str) -> None:
         self.context.add(path, within, what, instead, codes.INVALID_RESOURCE_REFERENCE)
+
+
+def _is_of_a_flow(context: Context, path: Path, expectation: arm.Expectation) -> None:
+    if context.gap(path, "resolvesTo"):
+        return
+    if expectation.access is None and not context.gap(path, "access"):
+        context.add(path, "", "access is missing", "add `access: …`, or resolvesTo for a name", codes.MISSING_PROPERTY)
+    if expectation.recordType != "A":
+        context.add(
+            path, "recordType", "recordType is for names", "add resolvesTo, or remove it", codes.CONFLICTING_PROPERTIES
+        )
 
 
 def _ports(context: Context, path: Path, expectation: arm.Expectation) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 DEADLINE = 30.0
-LONGEST = 3600.0 if os.environ.get("NETEMU_SWEEP") else 240.0
+LONGEST = 3600.0 if os.environ.get("NETEMU_SWEEP") else 600.0
 NSENTER = shutil.which("nsenter") or "/usr/bin/nsenter"
 
 INIT = """

@@ -163,6 +163,47 @@ expect:
     pytest.param(
         """\
 name: lab
+virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {web: {addressPrefix: 10.0.1.0/24}}}}
+virtualMachines: {web: {subnet: net/web}, db: {networkInterfaces: db-nic}}
+networkInterfaces: {db-nic: {subnet: net/web}}
+publicIPAddresses: {pip: }
+internet: {hosts: {visitor: {ipAddress: 198.51.100.7}}}
+expect:
+  - {from: web, to: db1.corp.internal, resolvesTo: 10.0.2.4}
+  - {from: visitor, to: www.contoso.com., resolvesTo: [pip, db, visitor]}
+  - {from: web, to: _ldap._tcp.corp.internal, recordType: SRV, resolvesTo: 0 5 389 dc1.corp.internal}
+  - {from: web, to: 10.0.1.4, recordType: PTR, resolvesTo: []}
+  - {from: web, to: db, resolvesTo: TIMEOUT}
+  - {from: web, to: db, resolvesTo: 10.0.1.4, access: Allow, port: 53}
+  - {from: db-nic, to: db, resolvesTo: 10.0.1.4}
+  - {from: web, to: 10.0.1.4/24, resolvesTo: 10.0.1.4}
+  - {from: web, to: db, resolvesTo: [NXDOMAIN, 10.0.1.4]}
+  - {from: web, to: db, resolvesTo: nxdomain}
+  - {from: web, to: db, resolvesTo: 10.0.1.400}
+  - {from: web, to: db, recordType: AAAA, resolvesTo: 10.0.1.4}
+  - {from: web, to: db, recordType: SOA, resolvesTo: x}
+  - {from: web, to: db, recordType: PTR, port: 1, access: Allow}
+  - {from: web, to: db, port: 1}
+""",
+        [
+            "lab.yaml:13:55: expect/6: access and resolvesTo exclude each other; remove one; access is about a flow (ConflictingProperties)",
+            "lab.yaml:13:68: expect/6: port and resolvesTo exclude each other; remove one; port is about a flow (ConflictingProperties)",
+            "lab.yaml:14:12: expect/7: no VM or internet host `db-nic`; known: `web`, `db`, `visitor` (InvalidResourceReference)",
+            "lab.yaml:15:21: expect/8: `10.0.1.4/24` cannot be looked up; a name such as db1.corp.internal (InvalidParameter)",
+            "lab.yaml:16:38: expect/9: NXDOMAIN is a whole answer; write nothing beside it (ConflictingProperties)",
+            "lab.yaml:17:37: expect/10: nobody is called `nxdomain`; an address, a VM, an internet host, a public IP, or one of NXDOMAIN, NODATA, SERVFAIL, TIMEOUT (InvalidResourceReference)",
+            "lab.yaml:18:37: expect/11: `10.0.1.400` is not an IPv4 address; write one such as 10.0.0.4 (InvalidIPAddress)",
+            "lab.yaml:19:55: expect/12: `10.0.1.4` is not an IPv6 address; one such as 2001:db8::1 (InvalidIPAddress)",
+            "lab.yaml:20:37: expect/13: recordType cannot be `SOA`; known: `A`, `AAAA`, `CAA`, `CNAME`, `MX`, `NS` and 3 more (InvalidParameter)",
+            "lab.yaml:21:37: expect/14: recordType is for names; add resolvesTo, or remove it (ConflictingProperties)",
+            "lab.yaml:22:5: expect/15: access is missing; add `access: …`, or resolvesTo for a name (MissingProperty)",
+        ],
+        id="names",
+        marks=pytest.mark.azure("DNS-15"),
+    ),
+    pytest.param(
+        """\
+name: lab
 virtualNetworks: {net: {addressSpace: 10.0.0.0/16, subnets: {web: {addressPrefix: 10.0.1.0/24}, db: {addressPrefix: 10.0.2.0/24}}}}
 virtualMachines: {web: {subnet: net/web}}
 publicIPAddresses: {web: }
