@@ -97,7 +97,7 @@ def main() -> None:
         click.echo("netemu: interrupted", err=True)
         sys.exit(130)
     except SystemExit:
-        if type(sys.stdout).__name__ != "PacifyFlushWrapper":
+        if not type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             raise
         sys.exit(128 + signal.SIGPIPE)  # click has seen that nobody reads any more, and would say 1: "the answer is no"
     except OSError as error:
