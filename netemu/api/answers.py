@@ -109,7 +109,7 @@ class Verification(Struct, frozen=True, kw_only=True):
         text = [self._summary()]
         for line in self.failed:
             text += ["", f"{line.number}. {line.name}", *(f"  {words}" for words in line.disagreements)]
-            text += [f"    by Azure's rules: {step}" for step in (line.reach.steps if line.reach else line.asked)]
+            text += [f"    by Azure's rules: {step}" for step in (line.asked if line.reach is None else line.reach.steps)]
         return "\n".join(text)
 
     def _summary(self) -> str:
