@@ -109,7 +109,8 @@ class Verification(Struct, frozen=True, kw_only=True):
         text = [self._summary()]
         for line in self.failed:
             text += ["", f"{line.number}. {line.name}", *(f"  {words}" for words in line.disagreements)]
-            text += [f"    by Azure's rules: {step}" for step in (line.asked if line.reach is None else line.reach.steps)]
+            steps = line.asked if line.reach is None else line.reach.steps
+            text += [f"    by Azure's rules: {step}" for step in steps]
         return "\n".join(text)
 
     def _summary(self) -> str:
