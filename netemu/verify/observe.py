@@ -22,6 +22,9 @@ IMDS_ADDRESS = IPv4Address("169.254.169.254")
 FABRIC_MAC = bytes.fromhex("123456789abc")
 """What every NIC's neighbours have (ARP-6)."""
 
+LOOPBACK = "lo"
+"""What a machine sends to itself comes by this interface."""
+
 PATIENCE = 1.0
 """Seconds to wait for a packet that ought to come: user space or a queue may lie on its way."""
 
@@ -275,7 +278,7 @@ class Observer:
     def _is_arrival(self, hop: Hop) -> bool:
         """A guest takes nothing off the wire that comes from an address of its own (PIPE-10)."""
         own = self._owners[hop.node]
-        return hop.seen.destination in own and hop.seen.source not in own
+        return hop.seen.destination in own and (hop.seen.source not in own or hop.interface == LOOPBACK)
 
     @staticmethod
     def _is_answered(probe: _Probe) -> bool:
