@@ -1,4 +1,4 @@
-"""The lines of a picture: peerings, routes to appliances, the NICs of one machine, the way to the internet."""
+"""The lines of a picture: peerings, routes to appliances, NICs of one machine, load balancers, the internet."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from msgspec import Struct
 from netemu.azure.network import Network
 from netemu.draw.geometry import Point, Rect
 from netemu.draw.layout import Card, Lane, Panel, Picture
-from netemu.draw.relations import PeeringPair, appliance_routes, peering_pairs, public_ips_in_use
+from netemu.draw.relations import (
+    PeeringPair,
+    appliance_routes,
+    backends,
+    balancer_key,
+    gateway_addresses,
+    gateways_of,
+    peering_pairs,
+    public_ips_in_use,
+)  # fmt: skip
 
 Side = Literal["left", "right", "top", "bottom"]
-ConnectorKind = Literal["peering", "broken-peering", "route", "nic", "internet"]
+ConnectorKind = Literal["peering", "broken-peering", "route", "nic", "balancing", "internet"]
+MOST_LINES = 8
+"""So many members of a pool have a line of their own; more are not told apart."""
 _OUTWARDS: dict[Side, Point] = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1)}
 _OPPOSITE: dict[Side, Side] = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 
@@ -54,25 +65,36 @@ def connectors(network: Network, picture: Picture) -> list[Connector]:
         *_internet(network, picture),
         *_peerings(network, picture),
         *_nics(network, picture),
+        *_balancing(network, picture),
         *_routes(network, picture),
     ]
 
 
 def _internet(network: Network, picture: Picture) -> list[Connector]:
-    """From the internet to each virtual network that has public IPs."""
+    """From the internet to each virtual network whose machines have public IPs or a NAT gateway."""
     result = []
     for panel in picture.panels:
         name = panel.network.name
         ips = [one.config.publicIP for one in public_ips_in_use(network) if one.nic.subnet.virtualNetwork == name]
-        if not ips or picture.cloud is None:
+        gateways = gateways_of(network, name)
+        if not (ips or gateways) or picture.cloud is None:
             continue
         x = panel.rect.right - 44
         start, end = (x, picture.cloud.bottom), (x, panel.rect.y)
-        tooltip = "\n".join(f"{ip.name} {ip.address}" for ip in ips if ip)
-        label = f"{len(ips)} public IP{'s' if len(ips) > 1 else ''}"
+        lines = [f"{ip.name} {ip.address}" for ip in ips if ip]
+        lines += [f"NAT gateway {each.name}: {', '.join(gateway_addresses(network, each.name))}" for each in gateways]
+        tooltip = "\n".join(lines)
+        labels = [_number(len(ips), "public IP")] if ips else []
+        labels += [f"NAT gateway {gateways[0].name}"] if len(gateways) == 1 else []
+        labels += [_number(len(gateways), "NAT gateway")] if len(gateways) > 1 else []
+        label = " · ".join(labels)
         path = f"M{x:.1f} {start[1]:.1f}V{end[1]:.1f}"
         result.append(Connector("internet", start, end, path, tooltip, label))
     return result
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count > 1 else ''}"
 
 
 def _peerings(network: Network, picture: Picture) -> list[Connector]:
@@ -114,6 +136,36 @@ def _nics(network: Network, picture: Picture) -> list[Connector]:
     return _drawn(joints)
 
 
+def _balancing(network: Network, picture: Picture) -> list[Connector]:
+    """From a load balancer to the subnets of its backends; in its own subnet to the backends themselves."""
+    lanes = {lane.subnet.path: lane for panel in picture.panels for lane in panel.lanes}
+    cards = {card.content.key: card for card in picture.cards}
+    own = {card.content.key: lane for lane in lanes.values() for card in lane.cards}
+    joints: list[_Joint] = []
+    for balancer in network.loadBalancers.values():
+        key = balancer_key(balancer)
+        card, lane = cards[key], own.get(key)
+        behind: dict[str, list[str]] = {}
+        for member in backends(balancer):
+            behind.setdefault(member.nic.subnet.path, []).append(member.nic.name)
+        for path, nics in behind.items():
+            tooltip = f"{balancer.name} → {', '.join(nics)}"
+            if lane is not None and path == lane.subnet.path:
+                for nic in nics if len(nics) <= MOST_LINES else ():
+                    side = _facing(card.rect, cards[nic].rect)
+                    joints.append(_Joint("balancing", card.rect, side, cards[nic].rect, _OPPOSITE[side], tooltip))
+                continue
+            target = lanes[path].rect
+            around = lane.rect if lane is not None else picture.cloud or card.rect
+            side = _facing(around, target)
+            joint = _Joint("balancing", card.rect, side, target, _OPPOSITE[side], tooltip)
+            joint.turn = _turn(
+                around, side, 4 + 2 * (len(joints) % 3) if lane is not None else 8 + 6 * (len(joints) % 5)
+            )
+            joints.append(joint)
+    return _drawn(joints)
+
+
 def _routes(network: Network, picture: Picture) -> list[Connector]:
     """From a subnet to the appliance that its routes name."""
     lanes = {lane.subnet.path: lane for panel in picture.panels for lane in panel.lanes}
@@ -124,15 +176,15 @@ def _routes(network: Network, picture: Picture) -> list[Connector]:
     joints = []
     for route in appliance_routes(network):
         source = lanes[route.subnet.path]
-        target_lane, card = cards[route.nic.name]
-        tooltip = f"{route.subnet.path} → {route.nic.machine}: {', '.join(route.prefixes)}"
+        target_lane, card = cards[route.hop.key]
+        tooltip = f"{route.subnet.path} → {route.hop.name}: {', '.join(route.prefixes)}"
         if source.subnet.path == target_lane.subnet.path:
-            chip = next(chip.rect for chip in source.chips if chip.kind != "nsg")
+            chip = next(chip.rect for chip in source.chips if chip.kind == "routeTable")
             joints.append(_Joint("route", chip, "bottom", card.rect, "top", tooltip))
             continue
-        inside = route.subnet.virtualNetwork == route.nic.subnet.virtualNetwork
+        inside = route.subnet.virtualNetwork == route.hop.subnet.virtualNetwork
         own = source.rect if inside else panels[route.subnet.virtualNetwork]
-        side = _facing(own, target_lane.rect if inside else panels[route.nic.subnet.virtualNetwork])
+        side = _facing(own, target_lane.rect if inside else panels[route.hop.subnet.virtualNetwork])
         joint = _Joint("route", source.rect, side, card.rect, _OPPOSITE[side], tooltip)
         joint.turn = _turn(own, side, 8 if inside else 14 + 6 * (len(joints) % 6))
         joints.append(joint)

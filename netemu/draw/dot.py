@@ -5,8 +5,8 @@ Identifiers are numbered and names appear in quoted labels only, where a quotati
 
 from __future__ import annotations
 
-from netemu.azure.network import Network, Nic, Subnet
-from netemu.draw.relations import appliance_routes, peering_pairs, public_ips_in_use
+from netemu.azure.network import LoadBalancer, Network, Nic, Subnet
+from netemu.draw.relations import appliance_routes, backends, balancer_key, home, peering_pairs, public_ips_in_use
 
 _GRAPH = """  compound=true; rankdir=TB; fontname="Helvetica"; bgcolor="#ffffff"; nodesep=0.35; ranksep=0.6;
   node [shape=box, style="rounded,filled", fillcolor="#ffffff", color="#0078d4", fontname="Helvetica", fontsize=11];
@@ -18,7 +18,9 @@ def dot(network: Network) -> str:
     networks = {name: f"v{number}" for number, name in enumerate(network.virtualNetworks)}
     subnets = {subnet.path: f"s{number}" for number, subnet in enumerate(network.subnets())}
     nics = {name: f"n{number}" for number, name in enumerate(network.nics)}
+    nics |= {balancer_key(each): f"b{number}" for number, each in enumerate(network.loadBalancers.values())}
     lines = [f"digraph {_quoted(network.name)} {{", _GRAPH, *_internet(network)]
+    lines += [f"  {_balancer(each, nics)}" for each in network.loadBalancers.values() if home(each) is None]
     for virtual_network in network.virtualNetworks.values():
         identifier = networks[virtual_network.name]
         spaces = " ".join(map(str, virtual_network.addressSpace))
@@ -51,6 +53,8 @@ def _subnet(network: Network, subnet: Subnet, identifier: str, nics: dict[str, s
     texts = [f"{subnet.name} {subnet.prefix}"]
     if subnet.networkSecurityGroup:
         texts.append(f"NSG {subnet.networkSecurityGroup}")
+    if subnet.natGateway:
+        texts.append(f"NAT gateway {subnet.natGateway}")
     lines = [
         f"    subgraph cluster_{identifier} {{",
         f'      label={_quoted(*texts)}; style="rounded,filled"; color="#cfe2f3"; fillcolor="#f3f8fd";',
@@ -58,11 +62,20 @@ def _subnet(network: Network, subnet: Subnet, identifier: str, nics: dict[str, s
     ]
     if subnet.routeTable:
         lines.append(f'      r{identifier[1:]} [label={_quoted(subnet.routeTable)}, shape=cds, color="#b8560f"];')
+    for balancer in network.loadBalancers.values():
+        if home(balancer) == subnet:
+            lines.append(f"      {_balancer(balancer, nics)}")
     for name, nic in network.nics.items():
         if nic.subnet.path == subnet.path:
             colour = ', fillcolor="#fff7ef", color="#d8792b"' if nic.enableIPForwarding else ""
             lines.append(f"      {nics[name]} [label={_quoted(*_nic(nic))}{colour}];")
     return [*lines, "    }"]
+
+
+def _balancer(balancer: LoadBalancer, nodes: dict[str, str]) -> str:
+    texts = [balancer.name, *(str(each.address) for each in balancer.frontends.values() if each.subnet is not None)]
+    shape = 'shape=hexagon, fillcolor="#f0faf9", color="#0b7a75"'
+    return f"{nodes[balancer_key(balancer)]} [label={_quoted(*texts)}, {shape}];"
 
 
 def _nic(nic: Nic) -> list[str]:
@@ -77,6 +90,11 @@ def _edges(network: Network, networks: dict[str, str], subnets: dict[str, str], 
     public = {name: f"p{number}" for number, name in enumerate(network.publicIPs)}
     lines = [f'  {public[one.config.publicIP.name]} -> {nics[one.nic.name]} [dir=none, color="#6b3fa0"];'
              for one in public_ips_in_use(network) if one.config.publicIP]  # fmt: skip
+    for balancer in network.loadBalancers.values():
+        node = nics[balancer_key(balancer)]
+        ips = (each.publicIP for each in balancer.frontends.values())
+        lines += [f'  {public[ip.name]} -> {node} [dir=none, color="#6b3fa0"];' for ip in ips if ip is not None]
+        lines += [f'  {node} -> {nics[member.nic.name]} [color="#0b7a75"];' for member in backends(balancer)]
     for machine in network.machines.values():
         first, *further = machine.nics
         lines += [f"  {nics[first.name]} -> {nics[nic.name]} [dir=none, style=dotted];" for nic in further]
@@ -88,7 +106,7 @@ def _edges(network: Network, networks: dict[str, str], subnets: dict[str, str], 
     for route in appliance_routes(network):
         start = f"r{subnets[route.subnet.path][1:]}"
         label = _quoted(*route.prefixes)
-        lines.append(f'  {start} -> {nics[route.nic.name]} [color="#b8560f", label={label}];')
+        lines.append(f'  {start} -> {nics[route.hop.key]} [color="#b8560f", label={label}];')
     return lines
 
 

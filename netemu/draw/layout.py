@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from netemu.azure.network import Network, Subnet, VirtualNetwork
 from netemu.draw.contents import (
     Content,
+    balancer_content,
     host_content,
     machine_content,
     nic_content,
@@ -22,7 +23,7 @@ from netemu.draw.contents import (
     unassociated,
 )
 from netemu.draw.geometry import Rect, columns, extent, pack, shelves
-from netemu.draw.relations import peering_pairs, public_ips_in_use, route_target, routes_of
+from netemu.draw.relations import gateway_addresses, home, peering_pairs, public_ips_in_use, route_target, routes_of
 from netemu.draw.text import BOLD, MONO, width
 
 MARGIN = 28.0
@@ -44,11 +45,15 @@ WIDEST_RUN = 206.0
 WIDEST_HEADING = 420.0
 _MOST_CHIPS = 8
 
-ChipKind = Literal["nsg", "routeTable", "route", "more"]
+ChipKind = Literal["nsg", "natGateway", "routeTable", "route", "more"]
+
+
+TITLED = ("nsg", "natGateway", "routeTable")
+"""Chips with an icon and a name."""
 
 
 class Chip(Struct, frozen=True):
-    """A small label of a subnet: its NSG, its route table, a route."""
+    """A small label of a subnet: its NSG, its NAT gateway, its route table, a route."""
 
     kind: ChipKind
     text: str
@@ -104,6 +109,7 @@ def layout(network: Network) -> Picture:
     """Find a place for everything."""
     contents = _contents(network)
     on_the_internet = [host_content(host) for host in network.hosts.values()]
+    on_the_internet += [balancer_content(each) for each in network.loadBalancers.values() if home(each) is None]
     on_the_internet += [public_content(ip) for ip in unassociated(network)]
     everything = [content for inside in contents.values() for content in inside] + on_the_internet
     card_width = _card_width(everything)
@@ -119,7 +125,8 @@ def layout(network: Network) -> Picture:
     y = MARGIN + HEADING
     cloud: Rect | None = None
     hosts: tuple[Card, ...] = ()
-    if on_the_internet or any(True for _ in public_ips_in_use(network)):
+    gateways = any(subnet.natGateway for subnet in network.subnets())
+    if on_the_internet or gateways or any(True for _ in public_ips_in_use(network)):
         cloud, hosts = _cloud(on_the_internet, card_width, inner, y + CLOUD_CREST)
         y = cloud.bottom + CLOUD_GAP
     placed = []
@@ -145,9 +152,13 @@ def layout(network: Network) -> Picture:
 def _contents(network: Network) -> dict[str, list[Content]]:
     """What stands in each subnet."""
     result: dict[str, list[Content]] = {subnet.path: [] for subnet in network.subnets()}
+    for balancer in network.loadBalancers.values():
+        subnet = home(balancer)
+        if subnet is not None:
+            result[subnet.path].append(balancer_content(balancer))
     for machine in network.machines.values():
         for nic in machine.nics:
-            content = machine_content(machine) if nic.index == 0 else nic_content(nic)
+            content = machine_content(network, machine) if nic.index == 0 else nic_content(network, nic)
             result[nic.subnet.path].append(content)
     return result
 
@@ -257,6 +268,9 @@ def _labels(network: Network, subnet: Subnet) -> list[tuple[ChipKind, str, str]]
         ]
         tooltip = "\n".join([f"NSG {subnet.networkSecurityGroup}", *lines])
         labels.append(("nsg", subnet.networkSecurityGroup, tooltip))
+    if subnet.natGateway:
+        lines = [f"NAT gateway {subnet.natGateway}", *gateway_addresses(network, subnet.natGateway)]
+        labels.append(("natGateway", subnet.natGateway, "\n".join(lines)))
     if subnet.routeTable:
         routes = routes_of(network, subnet)
         texts = [f"{route.addressPrefix} → {route_target(network, subnet, route)}" for route in routes.values()]
@@ -269,7 +283,7 @@ def _labels(network: Network, subnet: Subnet) -> list[tuple[ChipKind, str, str]]
 
 
 def _chip_width(kind: ChipKind, text: str) -> float:
-    icon = 17.0 if kind in ("nsg", "routeTable") else 0.0
+    icon = 17.0 if kind in TITLED else 0.0
     return width(text, 10.5, MONO if kind == "route" else BOLD if icon else "regular") + icon + 15
 
 

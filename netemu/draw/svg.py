@@ -22,6 +22,7 @@ from netemu.draw.layout import (
     MARGIN,
     PANEL_HEADING,
     PANEL_PADDING,
+    TITLED,
     Card,
     Chip,
     Lane,
@@ -31,31 +32,49 @@ from netemu.draw.layout import (
 )
 from netemu.draw.text import BOLD, MONO, REGULAR, escape, fit, width
 
-_TITLE_CLASS = {"machine": "azure", "nic": "dim", "host": "dim", "public": "public"}
-_ICON_COLOUR = {"public": "public", "nsg": "nsg", "asg": "azure"}
-_ROW_COLOUR = {"address": "ink", "public": "public-text", "nsg": "nsg-text", "asg": "dim", "nic": "dim", "run": "faint"}
+_TITLE_CLASS = {"machine": "azure", "nic": "dim", "host": "dim", "public": "public", "balancer": "balancing"}
+_ICON_COLOUR = {"public": "public", "nsg": "nsg", "asg": "azure", "pool": "balancing"}
+_ROW_ICON = {"pool": "balancer"}
+_ROW_COLOUR = {
+    "address": "ink", "public": "public-text", "nsg": "nsg-text", "asg": "dim", "pool": "balancing-text", "nic": "dim",
+    "rule": "dim", "run": "faint",
+}  # fmt: skip
+_SURFACE = {"machine": "card", "nic": "card", "host": "host", "public": "host", "balancer": "balancer"}
+_CHIP_COLOUR = {"nsg": "nsg", "natGateway": "public"}
 _LEGEND = {
     "peering": "peering",
     "broken-peering": "peering without traffic",
     "route": "user-defined route",
     "nic": "NICs of one machine",
-    "internet": "public IP",
+    "balancing": "load balancer to backends",
+    "internet": "public addresses",
 }
+
+
+ARROWS = {"route": "arrow", "balancing": "arrow-balancing"}
+LEGEND_ROW = 20.0
+UNDER_CARDS = ("route", "nic", "balancing")
+"""Lines on top of subnets; others are behind them."""
 
 
 def svg(network: Network) -> str:
     """The picture of a network."""
     picture = layout(network)
     lines = connectors(network, picture)
-    behind = [line for line in lines if line.kind != "route" and line.kind != "nic"]
-    under_cards = [line for line in lines if line.kind in ("route", "nic")]
+    behind = [line for line in lines if line.kind not in UNDER_CARDS]
+    under_cards = [line for line in lines if line.kind in UNDER_CARDS]
+    legend, height = _legend(network, picture, lines)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {picture.width:.0f} {picture.height:.0f}"'
-        f' width="{picture.width:.0f}" height="{picture.height:.0f}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {picture.width:.0f} {height:.0f}"'
+        f' width="{picture.width:.0f}" height="{height:.0f}" role="img">',
         f"<title>{escape(network.name)}</title>",
         f"<style>{style_sheet()}</style>",
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
-        ' markerUnits="userSpaceOnUse" orient="auto"><path class="arrow" d="M0 0.5 8 4 0 7.5z"/></marker>',
+        "<defs>",
+        *(
+            f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
+            f' markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 0.5 8 4 0 7.5z"/></marker>'
+            for name in ARROWS.values()
+        ),
         *(f'<g id="icon-{name}">{shape}</g>' for name, shape in ICONS.items()),
         "</defs>",
         '<rect class="ground" width="100%" height="100%"/>',
@@ -73,7 +92,7 @@ def svg(network: Network) -> str:
     for card in picture.cards:
         parts += _card(card)
     parts += [label for line in behind for label in _label(line)]
-    parts += _legend(network, picture, lines)
+    parts += legend
     parts.append("</svg>\n")
     return "\n".join(parts)
 
@@ -105,6 +124,7 @@ def _heading(network: Network, picture: Picture) -> list[str]:
     counts = (
         (len(network.virtualNetworks), "virtual network"),
         (len(network.machines), "virtual machine"),
+        (len(network.loadBalancers), "load balancer"),
         (len(network.publicIPs), "public IP"),
     )
     facts = [f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts if count]
@@ -174,8 +194,8 @@ def _lane_heading(lane: Lane) -> list[str]:
 
 def _chip(chip: Chip) -> list[str]:
     rect = chip.rect
-    colour = "nsg" if chip.kind == "nsg" else "route"
-    titled = chip.kind in ("nsg", "routeTable")
+    colour = _CHIP_COLOUR.get(chip.kind, "route")
+    titled = chip.kind in TITLED
     face = MONO if chip.kind == "route" else BOLD if titled else REGULAR
     icon = 17.0 if titled else 0.0
     text = fit(chip.text, rect.width - icon - 14, 10.5, face)
@@ -190,7 +210,7 @@ def _chip(chip: Chip) -> list[str]:
 def _card(card: Card) -> list[str]:
     rect, content = card.rect, card.content
     x, room = rect.x + PADDING, rect.width - 2 * PADDING
-    surface = "appliance" if content.appliance else "host" if content.kind in ("host", "public") else "card"
+    surface = "appliance" if content.appliance else _SURFACE[content.kind]
     title_room = room - TITLE_ICON_ROOM - (BADGE_ROOM if content.appliance else 0)
     parts = [
         f"<g>{_tooltip(content.tooltip)}",
@@ -220,7 +240,7 @@ def _row(kind: str, text: str, x: float, y: float, room: float, height: float) -
     if kind == "public":
         parts.append(_rect(Rect(x - 4, y, room + 8, height - 1.5), 5, "public-ground"))
     if kind in ROW_ICON:
-        parts.append(_icon(kind, x, y + height / 2 - 6, _ICON_COLOUR[kind], 11))
+        parts.append(_icon(_ROW_ICON.get(kind, kind), x, y + height / 2 - 6, _ICON_COLOUR[kind], 11))
         x, room = x + ICON_ROOM, room - ICON_ROOM
     classes = _ROW_COLOUR[kind] + (" mono" if face == MONO else "")
     parts.append(_text(x, y + height - 5, fit(text, room, size, face), size, classes))
@@ -228,8 +248,11 @@ def _row(kind: str, text: str, x: float, y: float, room: float, height: float) -
 
 
 def _line(line: Connector) -> str:
-    marker = ' marker-end="url(#arrow)"' if line.kind == "route" else ""
-    return f'<path class="line {line.kind}" d="{line.path}"{marker}>{_tooltip(line.tooltip)}</path>'
+    return f'<path class="line {line.kind}" d="{line.path}"{_arrow(line.kind)}>{_tooltip(line.tooltip)}</path>'
+
+
+def _arrow(kind: str) -> str:
+    return f' marker-end="url(#{ARROWS[kind]})"' if kind in ARROWS else ""
 
 
 def _label(line: Connector) -> list[str]:
@@ -244,17 +267,24 @@ def _label(line: Connector) -> list[str]:
     return [_text(x, y, line.label, 11, classes)]
 
 
-def _legend(network: Network, picture: Picture, lines: list[Connector]) -> list[str]:
-    """What the lines mean, as far as there are any."""
-    present = [kind for kind in _LEGEND if any(line.kind == kind for line in lines)]
+def _legend(network: Network, picture: Picture, lines: list[Connector]) -> tuple[list[str], float]:
+    """What the lines mean, as far as there are any, in as many rows as they need; and how high the picture is then."""
     x, y = MARGIN, picture.height - MARGIN + 2
     parts = []
-    for kind in present:
-        end = "" if kind != "route" else ' marker-end="url(#arrow)"'
-        parts.append(f'<path class="line {kind}" d="M{x:.1f} {y:.1f}h26"{end}/>')
+
+    def place(room: float) -> None:
+        nonlocal x, y
+        if x > MARGIN and x + room > picture.width - MARGIN:
+            x, y = MARGIN, y + LEGEND_ROW
+
+    for kind in (kind for kind in _LEGEND if any(line.kind == kind for line in lines)):
+        room = 33 + width(_LEGEND[kind], 11)
+        place(room)
+        parts.append(f'<path class="line {kind}" d="M{x:.1f} {y:.1f}h26"{_arrow(kind)}/>')
         parts.append(_text(x + 33, y + 4, _LEGEND[kind], 11, "dim"))
-        x += 33 + width(_LEGEND[kind], 11) + 20
+        x += room + 20
     if any(nic.enableIPForwarding for nic in network.nics.values()):
+        place(20 + width("IP forwarding", 11))
         parts.append(_icon("appliance", x, y - 7, "appliance"))
         parts.append(_text(x + 20, y + 4, "IP forwarding", 11, "dim"))
-    return parts
+    return parts, y + MARGIN - 2

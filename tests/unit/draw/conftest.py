@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from netemu.azure import resources as arm
@@ -77,7 +78,27 @@ def hostile() -> Network:
                     }
                 )
             },
-            publicIPAddresses={name: arm.PublicIPAddress(), "idle": arm.PublicIPAddress()},
+            publicIPAddresses={
+                name: arm.PublicIPAddress(),
+                "idle": arm.PublicIPAddress(),
+                f"{name}2": arm.PublicIPAddress(),
+            },
+            loadBalancers={
+                f"{name}2": arm.LoadBalancer(
+                    frontendIPConfigurations={name: arm.FrontendIPConfiguration(publicIPAddress=f"{name}2")},
+                    backendAddressPools={name * 9: (name,)},
+                    probes={f"{name}2": arm.Probe(protocol="Tcp", port=80)},
+                    loadBalancingRules={
+                        f"{name}2": arm.LoadBalancingRule(
+                            frontendIPConfiguration=name,
+                            backendAddressPool=name * 9,
+                            protocol="Tcp",
+                            frontendPort=80,
+                            probe=f"{name}2",
+                        )
+                    },
+                )
+            },
             virtualMachines={
                 name: arm.VirtualMachine(
                     subnet=f"{name}/{name}",
@@ -94,6 +115,60 @@ def hostile() -> Network:
     )
 
 
+def balanced(backends: int = 3) -> Network:
+    """Public and internal load balancers, one as a next hop, a NAT gateway; and some that nobody is behind."""
+    rule = {"frontendIPConfiguration": "f", "backendAddressPool": "pool"}
+    tcp = arm.LoadBalancingRule(**rule, protocol="Tcp", frontendPort=80, backendPort=8080)
+    every = arm.LoadBalancingRule(**rule, protocol="All", frontendPort=0)
+
+    def balancer(
+        frontend: arm.FrontendIPConfiguration, members: list[str], one: arm.LoadBalancingRule
+    ) -> arm.LoadBalancer:
+        return arm.LoadBalancer(
+            frontendIPConfigurations={"f": frontend}, backendAddressPools={"pool": tuple(members)},
+            loadBalancingRules={"r": one},
+        )  # fmt: skip
+
+    inside = arm.FrontendIPConfiguration(subnet="net/app", privateIPAddress="10.0.2.100")
+    subnets = {
+        "web": arm.Subnet(addressPrefix="10.0.1.0/24"),
+        "app": arm.Subnet(addressPrefix="10.0.2.0/24", natGateway="gw", routeTable="rt"),
+        "fw": arm.Subnet(addressPrefix="10.0.3.0/24"),
+    }
+    names = [f"web{i}" for i in range(backends)]
+    return resolve(
+        arm.Scenario(
+            name="balanced",
+            virtualNetworks={
+                "net": arm.VirtualNetwork(addressSpace=("10.0.0.0/16",), subnets=subnets),
+                "far": arm.VirtualNetwork(addressSpace=("10.1.0.0/16",)),
+            },
+            routeTables={"rt": arm.RouteTable(routes={"r": arm.Route(
+                addressPrefix="10.9.0.0/16", nextHopType="VirtualAppliance", nextHopIpAddress="10.0.3.100")})},
+            publicIPAddresses={name: arm.PublicIPAddress() for name in ("ip", "idle", "gw", "unused")},
+            publicIPPrefixes={"range": arm.PublicIPPrefix(prefixLength=30)},
+            natGateways={
+                "gw": arm.NatGateway(publicIPAddresses=("gw",), publicIPPrefixes=("range",)),
+                "lone": arm.NatGateway(publicIPAddresses=("unused",)),
+            },
+            loadBalancers={
+                "public": msgspec.structs.replace(
+                    balancer(arm.FrontendIPConfiguration(publicIPAddress="ip"), names, tcp),
+                    inboundNatRules={"ssh": arm.InboundNatRule(
+                        frontendIPConfiguration="f", protocol="Tcp", frontendPort=50001, backendPort=22, backend=names[0])},
+                ),
+                "internal": balancer(inside, ["app1", names[0]], tcp),
+                "hop": balancer(arm.FrontendIPConfiguration(subnet="net/fw", privateIPAddress="10.0.3.100"), ["fw"], every),
+                "empty": arm.LoadBalancer(frontendIPConfigurations={"f": arm.FrontendIPConfiguration(publicIPAddress="idle")}),
+            },
+            virtualMachines={
+                **{name: arm.VirtualMachine(subnet="net/web") for name in names},
+                "app1": arm.VirtualMachine(subnet="net/app"), "fw": arm.VirtualMachine(subnet="net/fw", enableIPForwarding=True),
+            },
+        )
+    )  # fmt: skip
+
+
 NETWORKS = {
     **{path.stem: resolve(read_scenario(path)) for path in SCENARIOS},
     "nothing": resolve(arm.Scenario(name="nothing")),
@@ -101,6 +176,8 @@ NETWORKS = {
     "100 machines": large(100),
     "300 machines": large(300, 1),
     "20 networks": large(40, 20),
+    "load balancers": balanced(),
+    "200 backends": balanced(200),
     "hostile": hostile(),
 }
 

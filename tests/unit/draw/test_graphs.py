@@ -8,23 +8,26 @@ import subprocess
 from netemu.azure.network import Network
 from netemu.draw.dot import dot
 from netemu.draw.mermaid import mermaid
-from netemu.draw.relations import appliance_routes, peering_pairs, public_ips_in_use
+from netemu.draw.relations import appliance_routes, backends, peering_pairs, public_ips_in_use
 
 DOT_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 def edges_of(network: Network) -> int:
-    """As many as there are peerings, routes to appliances, public IPs in use and further NICs."""
+    """As many as there are peerings, routes to appliances, public IPs in use, further NICs and backends."""
     further = sum(len(machine.nics) - 1 for machine in network.machines.values())
     used = len(list(public_ips_in_use(network)))
-    return len(peering_pairs(network)) + len(appliance_routes(network)) + used + further
+    behind = sum(len(backends(balancer)) for balancer in network.loadBalancers.values())
+    frontends = sum(frontend.publicIP is not None for frontend in network.frontends())
+    return len(peering_pairs(network)) + len(appliance_routes(network)) + used + further + behind + frontends
 
 
-def test_mermaid_has_a_node_for_every_nic_host_and_public_ip(network: Network) -> None:
+def test_mermaid_has_a_node_for_every_nic_host_load_balancer_and_public_ip(network: Network) -> None:
     text = mermaid(network)
     assert len(re.findall(r'^ +n\d+\["', text, re.M)) == len(network.nics)
     assert len(re.findall(r'^ +h\d+\["', text, re.M)) == len(network.hosts)
     assert len(re.findall(r'^ +p\d+\(\["', text, re.M)) == len(network.publicIPs)
+    assert len(re.findall(r'^ +b\d+\{\{"', text, re.M)) == len(network.loadBalancers)
     assert len(re.findall(r"^ +v\d+ \S+\|", text, re.M)) == len(peering_pairs(network))
     for _, config in network.addresses():
         assert str(config.address) in text
@@ -32,7 +35,7 @@ def test_mermaid_has_a_node_for_every_nic_host_and_public_ip(network: Network) -
 
 def test_mermaid_has_every_edge_and_closes_every_subgraph(network: Network) -> None:
     text = re.sub(r'"[^"\n]*"', "", mermaid(network))
-    assert len(re.findall(r"---|-\.-|<-->|-->", text)) == edges_of(network)
+    assert len(re.findall(r"---|-\.-|<-->|-->|==>", text)) == edges_of(network)
     assert len(re.findall(r"^ +subgraph ", text, re.M)) == len(re.findall(r"^ +end$", text, re.M))
 
 
@@ -44,9 +47,10 @@ def test_a_mermaid_label_holds_no_character_that_could_end_it(network: Network) 
     assert all(line.count('"') in (0, 2) for line in mermaid(network).splitlines())
 
 
-def test_dot_has_a_node_for_every_nic_host_and_public_ip(network: Network) -> None:
+def test_dot_has_a_node_for_every_nic_host_load_balancer_and_public_ip(network: Network) -> None:
     text = dot(network)
-    for letter, things in (("n", network.nics), ("h", network.hosts), ("p", network.publicIPs)):
+    every = (("n", network.nics), ("h", network.hosts), ("p", network.publicIPs), ("b", network.loadBalancers))
+    for letter, things in every:
         assert len(re.findall(rf"^ +{letter}\d+ \[label=", text, re.M)) == len(things)
     clusters = len(network.virtualNetworks) + len(list(network.subnets())) + bool(network.hosts or network.publicIPs)
     assert text.count("subgraph cluster_") == clusters

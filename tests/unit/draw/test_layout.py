@@ -20,10 +20,25 @@ def test_cards_do_not_overlap(network: Network) -> None:
     assert not any(a.overlaps(b) for a, b in combinations(rectangles, 2))
 
 
-def test_there_is_one_card_for_each_nic_host_and_idle_public_ip(network: Network) -> None:
+def test_there_is_one_card_for_each_nic_host_load_balancer_and_idle_public_ip(network: Network) -> None:
     used = {config.publicIP.name for _, config in network.addresses() if config.publicIP}
-    wanted = len(network.nics) + len(network.hosts) + len(set(network.publicIPs) - used)
+    used |= {frontend.publicIP.name for frontend in network.frontends() if frontend.publicIP}
+    used |= {"gw"} if "gw" in network.natGateways else set()
+    wanted = len(network.nics) + len(network.hosts) + len(network.loadBalancers) + len(set(network.publicIPs) - used)
     assert len(layout(network).cards) == wanted
+
+
+def test_load_balancers_stand_where_they_are_reached_and_lead_to_their_backends(network: Network) -> None:
+    picture = layout(network)
+    outside = {card.content.key for card in picture.hosts}
+    lines = [line for line in connectors(network, picture) if line.kind == "balancing"]
+    for balancer in network.loadBalancers.values():
+        assert (f"loadBalancers/{balancer.name}" in outside) == balancer.is_public
+        behind = {member.nic.name for pool in balancer.pools.values() for member in pool.members}
+        told = {nic for line in lines if line.tooltip.startswith(f"{balancer.name} → ") for nic in
+                line.tooltip.removeprefix(f"{balancer.name} → ").split(", ")}  # fmt: skip
+        assert behind <= told
+    assert bool(lines) == any(pool.members for each in network.loadBalancers.values() for pool in each.pools.values())
 
 
 def test_subnets_and_networks_hold_what_is_theirs(network: Network) -> None:

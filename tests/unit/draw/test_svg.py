@@ -45,6 +45,10 @@ def test_every_name_and_address_is_in_it(network: Network) -> None:
     for ip in network.publicIPs.values():
         assert shown(ip.name)
         assert str(ip.address) in everything
+    for balancer in network.loadBalancers.values():
+        assert shown(balancer.name)
+        assert all(shown(name) for each in (balancer.pools, balancer.loadBalancingRules, balancer.probes) for name in each)
+        assert all(str(frontend.address) in everything for frontend in balancer.frontends.values())
     for host in network.hosts.values():
         assert shown(host.name)
         assert str(host.address) in everything
