@@ -11,6 +11,7 @@ from itertools import count
 
 from netemu.azure.flow import TCP, UDP, dotted, protocol_name
 from netemu.azure.network import IPConfig, Nic
+from netemu.explain.balancers import not_let_out
 from netemu.explain.case import Case
 from netemu.explain.edits import GONE, Edit
 from netemu.explain.explanation import Obstacle, Remedy
@@ -66,6 +67,12 @@ def _no_outbound(case: Case, nic: Nic, config: IPConfig) -> tuple[str, list[Reme
     public = [c.publicIP.name for each in machine.nics for c in each.ipConfigs if c.publicIP is not None]
     if not config.primary:
         return "a secondary address without a public IP of its own (OUT-8)", []
+    if nic.subnet.natGateway is not None:
+        name = protocol_name(case.packet.protocol)
+        return f"behind NAT gateway `{nic.subnet.natGateway}`, which carries Tcp and Udp only, no {name} (OUT-41)", []
+    balancer = case.engine.placement.balancing.members.get((nic.name, case.packet.source))
+    if balancer is not None and not public:
+        return not_let_out(case, nic, case.network.loadBalancers[balancer])
     if not nic.subnet.defaultOutboundAccess:
         remedies = []
         if case.packet.protocol in (TCP, UDP):

@@ -10,7 +10,7 @@ from netemu.azure.flow import Flow, address_of
 from netemu.azure.network import Network, resolve
 from netemu.azure.steps import Verdict
 from netemu.azure.verdict import Engine
-from netemu.explain import appliances, internet, routes, rules
+from netemu.explain import appliances, balancers, internet, routes, rules
 from netemu.explain.case import Case, service
 from netemu.explain.edits import edited
 from netemu.explain.explanation import Explanation, Note, Obstacle, Remedy
@@ -34,6 +34,10 @@ LOOK: dict[str, Callable[[Case], Obstacle]] = {
     "edge-untranslated": internet.untranslated,
     "edge-private": internet.private,
     "edge-unknown": internet.unknown,
+    "no-rule": balancers.no_rule,
+    "no-backend": balancers.no_backend,
+    "hairpin": balancers.hairpin,
+    "global-peering": balancers.global_peering,
 }
 """Who knows about a stage at which a packet's way ended."""
 
@@ -158,6 +162,8 @@ def _look(case: Case) -> Obstacle:
 
 def _notes(engine: Engine, flow: Flow, verdict: Verdict) -> Iterator[Note]:
     """What does not stop it, but is worth knowing."""
+    if not verdict.is_uniform:
+        yield Note("backend-decides", f"it depends on which backend is chosen: {verdict.text}")
     reply = verdict.reply
     if verdict.access == "Deny" or reply is None or reply.access == "Deny":
         return

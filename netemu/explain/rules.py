@@ -56,6 +56,8 @@ def closed(case: Case) -> Obstacle:
     nic = port.nic
     public = case.config_of(nic, case.packet.destination).publicIP
     name = f"`{public.name}`" if public is not None else "the public IP"
+    if case.verdict.chosen:
+        name = f"load balancer `{case.verdict.chosen[-1].rule.partition('/')[0]}`"
     group = _free_name(f"{nic.name}-nsg", case.scenario.networkSecurityGroups)
     rule = _rule_for(case, case.packet, "Inbound", 100, None)
     allowed = f"allow-{_slug(case.packet)}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from netemu.azure.steps import Verdict
 from netemu.explain.edits import as_tree
 from netemu.explain.explanation import Explanation, Obstacle, Remedy
 from netemu.explain.seen import Seen
 
+NAMED = 6
+"""So many backends are named."""
 SUBJECT = {"request": "The packet", "reply": "The packet arrives, but the answer"}
 
 
@@ -54,9 +57,20 @@ def _success(explanation: Explanation) -> str:
         return "The platform takes it, and answers."
     if verdict.stage == "local":
         return f"It never leaves {verdict.receiver}."
-    way = f" through {', '.join(verdict.via)}" if verdict.via else ""
+    vias = dict.fromkeys(way.via for way in verdict.ways)
+    way = " or".join(f" through {', '.join(via)}" for via in vias if via)
     rule = f"; rule `{verdict.rule}` of `{verdict.networkSecurityGroup}` is the last that is asked, and lets it pass"
-    return f"The network carries it to {verdict.receiver}{way}, and the answer back{rule if verdict.rule else ''}."
+    return f"The network carries it to {_receivers(verdict)}{way}, and the answer back{rule if verdict.rule else ''}."
+
+
+def _receivers(verdict: Verdict) -> str:
+    """Who gets it: of several backends, which load balancer chooses among whom."""
+    names = list(dict.fromkeys(way.receiver for way in verdict.ways if way.receiver is not None))
+    if len(names) <= 1 or not verdict.chosen:
+        return str(verdict.receiver)
+    balancer = verdict.chosen[-1].rule.partition("/")[0]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"one of {', '.join(names[:NAMED])}{more} (load balancer `{balancer}` chooses)"
 
 
 def _obstacle(obstacle: Obstacle, evidence: Sequence[str], *, first: bool) -> Iterator[str]:

@@ -117,8 +117,22 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "sourceSeenAs": _plain(verdict.sourceSeenAs),
         "destinationSeenAs": _plain(verdict.destinationSeenAs),
         "answered": verdict.answered,
+        **({"ways": [way_data(way) for way in verdict.choices]} if verdict.choices else {}),
         "steps": [step.text for step in verdict.steps],
         "reply": [step.text for step in verdict.reply.steps] if verdict.reply is not None else None,
+    }
+
+
+def way_data(way: Verdict) -> dict[str, Any]:
+    """One of several ways, in plain types: what has been chosen on it, and what becomes of the packet then."""
+    return {
+        "backends": [chosen.backend for chosen in way.chosen],
+        "access": way.access,
+        "stage": way.stage,
+        "receiver": way.receiver,
+        "via": list(way.via),
+        "sourceSeenAs": _plain(way.sourceSeenAs),
+        "answered": way.answered,
     }
 
 

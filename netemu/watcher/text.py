@@ -21,7 +21,9 @@ def _looked_at(step: Step) -> Iterator[str]:
 
 
 def conclusion(verdict: Verdict) -> str:
-    """What becomes of the packet, in one line."""
+    """What becomes of the packet, in one line; of all its ways where a load balancer chooses."""
+    if len({way.chosen[-1].machine for way in verdict.ways if way.chosen}) > 1:
+        return verdict.text
     if verdict.access == "Deny":
         rule = f" by {verdict.networkSecurityGroup}/{verdict.rule}" if verdict.rule is not None else ""
         where = f" at {verdict.nic}" if verdict.nic is not None else ""

@@ -25,8 +25,22 @@ def verdict_data(engine: Engine, verdict: Verdict) -> dict[str, Any]:
         "sourceSeenAs": _text(verdict.sourceSeenAs),
         "destinationSeenAs": _text(verdict.destinationSeenAs),
         "answered": verdict.answered,
+        **({"ways": [way_data(way) for way in verdict.choices]} if verdict.choices else {}),
         "steps": [step_data(engine, step) for step in verdict.steps],
         "reply": verdict_data(engine, verdict.reply) if verdict.reply is not None else None,
+    }
+
+
+def way_data(way: Verdict) -> dict[str, Any]:
+    """One of several ways: what has been chosen on it, and what becomes of the packet then."""
+    return {
+        "backends": [chosen.backend for chosen in way.chosen],
+        "access": way.access,
+        "stage": way.stage,
+        "via": list(way.via),
+        "receiver": way.receiver,
+        "sourceSeenAs": _text(way.sourceSeenAs),
+        "answered": way.answered,
     }
 
 
