@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-from fidelity import Mark, Rule, Section, page, problems
+from fidelity import ROOT, RULES, Mark, Rule, Section, page, problems, read_marks, read_rules
 
 VERDICT = Mark("tests/unit/azure/test_x.py::test_it", 1, "RT-1")
 PACKETS = Mark("tests/kernel/test_x.py::test_it", 1, "RT-1")
@@ -37,6 +37,10 @@ def section(*, both: bool = True, **reasons: str) -> list[Section]:
 def test_gaps_are_found(reasons: dict[str, str], marks: list[Mark], words: str | None) -> None:
     found = list(problems(section(**reasons), marks))
     assert found == [] if words is None else words in "\n".join(found)
+
+
+def test_every_rule_has_tests_or_reasons_and_every_test_names_a_rule() -> None:
+    assert list(problems(read_rules(RULES), list(read_marks(ROOT)))) == []
 
 
 def test_other_sections_need_a_test_or_a_reason() -> None:
