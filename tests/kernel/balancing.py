@@ -75,6 +75,7 @@ class Backends:
     def __init__(self, lab: Lab, machines: Iterable[str], ports: dict[str, Iterable[int]]) -> None:
         self.lab = lab
         self.stack = contextlib.ExitStack()
+        self.calls: list[Call] = []
         self.sockets: dict[tuple[str, int], dict[socket.socket, str]] = {}
         for machine in machines:
             for protocol, numbers in ports.items():
@@ -92,6 +93,8 @@ class Backends:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for call in self.calls:
+            call.close()
         self.stack.close()
 
     def call(
@@ -119,7 +122,7 @@ class Backends:
             else:
                 caller.sendto(b"question", (to, port))
         call = Call(caller)
-        self.stack.callback(call.close)
+        self.calls.append(call)
         return call
 
     def _find(self, call: Call, protocol: str, port: int, called: tuple[str, int]) -> None:
