@@ -39,6 +39,8 @@ UDP_MINUTES = 4
 PROTOCOLS = {"Tcp": ("tcp",), "Udp": ("udp",), "All": ("tcp", "udp")}
 NAME_LIMIT = 200
 """Characters of a name in nftables; the kernel takes 255."""
+COMMENT_LIMIT = 120
+"""Characters of a comment; 128 bytes are the most."""
 RANGE = "seed 0x6e657465"
 HASHED = {
     "Default": "ip saddr . ip daddr . ip protocol . th sport . th dport",
@@ -58,18 +60,24 @@ def director_rules(network: Network, each: Director, numbers: Numbering, served:
     return "\n".join([f"table ip {TABLE} {{", *table.text(), "}", *restore_ttl(), ""])
 
 
-def _named(*parts: str) -> str:
+def named(*parts: str, limit: int = NAME_LIMIT) -> str:
+    """A name, with a digest in the place of its end where it would be too long."""
     name = "/".join(parts)
-    if len(name) <= NAME_LIMIT:
+    if len(name) <= limit:
         return name
-    return f"{name[: NAME_LIMIT - 17]}~{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
+    return f"{name[: limit - 17]}~{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
+
+
+def comment_of(rule: AnyRule) -> str:
+    """What counts the flows that a rule has led to a backend is called."""
+    return rule.name if len(rule.name) <= COMMENT_LIMIT else named(rule.name, limit=COMMENT_LIMIT)
 
 
 def chains_of(rule: AnyRule) -> tuple[str, ...]:
     """The chains whose counters are this rule's: what it has passed on has its name as comment."""
     if isinstance(rule, InboundNatRule):
-        return (_named("nat", rule.loadBalancer, rule.name),)
-    first = [_named(kind, rule.loadBalancer, rule.name) for kind in ("rule", "hop")]
+        return (named("nat", rule.loadBalancer, rule.name),)
+    first = [named(kind, rule.loadBalancer, rule.name) for kind in ("rule", "hop")]
     return (*first, *(f"{name}/chosen" for name in first))
 
 
@@ -122,7 +130,7 @@ class _Table:
     # ---- rules -------------------------------------------------------------------------------------------------------
 
     def _balance(self, rule: LoadBalancingRule) -> None:
-        name = _named("rule", rule.loadBalancer, rule.name)
+        name = named("rule", rule.loadBalancer, rule.name)
         frontend = rule.frontend.address
         for protocol in PROTOCOLS[rule.protocol] if not rule.is_ha_ports else ():
             self.ways[f"{frontend} . {protocol} . {rule.frontendPort}"] = f"goto {name}"
@@ -137,7 +145,7 @@ class _Table:
 
     def _lead(self, rule: InboundNatRule) -> None:
         """An inbound NAT rule: one member, up or down (LB-17)."""
-        name = _named("nat", rule.loadBalancer, rule.name)
+        name = named("nat", rule.loadBalancer, rule.name)
         for protocol in PROTOCOLS[rule.protocol]:
             self.ways[f"{rule.frontend.address} . {protocol} . {rule.frontendPort}"] = f"goto {name}"
         lines = [*self._idle_times(rule), f"meta mark set {self.numbers.member[rule.member.path]:#x}"]
@@ -149,7 +157,7 @@ class _Table:
         Each such frontend has a zone: a flow may pass several.
         """
         link, zone = self.numbers.director_link[f"{HOP}/{path}"], self._number(rule)
-        name = _named("hop", rule.loadBalancer, rule.name)
+        name = named("hop", rule.loadBalancer, rule.name)
         last = f"{name}/chosen"
         self.chains += chain(last, self._note(rule, unchanged=True))
         self.chains += chain(name, self._spread(rule, last))
@@ -167,7 +175,7 @@ class _Table:
         """IPVS chooses when the packet is to be delivered; what it has chosen is noted when it leaves."""
         yield from self._idle_times(rule)
         yield f'ip daddr . ip protocol . th dport @{DESERTED} counter drop comment "{NO_BACKEND}"'
-        yield f'counter comment "{rule.name}"'
+        yield f'counter comment "{comment_of(rule)}"'
         mark = self._mark(rule) | (UDP if rule.protocol == "Udp" else 0)
         yield f"ct mark set {mark:#x}"
         for member in rule.pool.members:
@@ -180,7 +188,7 @@ class _Table:
         """Write into the flow's mark whose it is; the member's number is in the packet's."""
         if self._may_be_closed(rule):
             yield f'meta mark @unguarded counter drop comment "{CLOSED}"'
-        yield f'counter comment "{rule.name}"'
+        yield f'counter comment "{comment_of(rule)}"'
         mark = self._mark(rule) | (UNCHANGED if unchanged else 0)
         if "tcp" in PROTOCOLS[rule.protocol]:
             yield f"ct mark set meta mark | {mark:#x}"

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from netemu.azure.network import InboundNatRule, LoadBalancer, LoadBalancingRule, Member, Network, Probe
-from netemu.compile.director_rules import CLOSED, NO_BACKEND, chains_of
+from netemu.compile.director_rules import CLOSED, NO_BACKEND, chains_of, comment_of
 from netemu.compile.directors import home
 from netemu.compile.numbering import MEMBER_MASK, RULE_MASK, RULE_SHIFT, Numbering, platform_namespace
 from netemu.errors import PersonError
@@ -170,7 +170,7 @@ class _Reading:
             backendPort=rule.backendPort,
             loadDistribution=distribution,
             probe=probe.name if probe is not None else None,
-            flows=sum(self.counted[chain, rule.name] for chain in chains),
+            flows=sum(self.counted[chain, comment_of(rule)] for chain in chains),
             refused=sum(self.counted[chain, why] for chain in chains for why in (NO_BACKEND, CLOSED)),
             backends=tuple(self._backend(number, member, probe) for member in members),
         )
