@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import balancing
 import change
 import health
 import life
@@ -21,7 +22,10 @@ from measure import Netemu, Table, run
 
 from netemu.linux import namespaces as ns
 
-PARTS = {"life": life.measure, "change": change.measure, "traffic": traffic.measure, "health": health.measure}
+PARTS = {
+    "life": life.measure, "change": change.measure, "traffic": traffic.measure, "balancing": balancing.measure,
+    "health": health.measure,
+}  # fmt: skip
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def measure(table: Table, netemu: Netemu, folder: Path) -> None:
                     if number:
                         behind[name].append(rate)
         finally:
-            _end(servers)
+            end(servers)
     netemu("down", "traffic")
     table.row(f"connections/s, NSG of {RULES} rules", behind["many"], behind["empty"], "empty NSG", least=0.9)
     table.row(f"TCP, NSG of {RULES} rules, Mbit/s", through, plainly, "plain routed path", least=0.9)
@@ -67,7 +67,8 @@ def _rate(where: list[str], *what: str) -> float:
     return float(run(*where, *what, SECONDS).stdout)
 
 
-def _end(servers: list[subprocess.Popen[str]]) -> None:
+def end(servers: list[subprocess.Popen[str]]) -> None:
+    """End them."""
     for server in servers:
         server.kill()
         server.wait()

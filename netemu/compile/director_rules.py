@@ -123,7 +123,7 @@ class _Table:
             *named_map("ha_ports", "ipv4_addr : verdict", pairs(self.whole)),
             *named_map("next_hops", "ifname : verdict", pairs(self.hops)),
             *named_map("zone_of_link", "ifname : verdict", pairs(self.zones)),
-            *_hooks(bool(self.served)),
+            *_hooks(bool(self.served), bool(self.hops)),
             *(self._served() if self.served else ()),
         ]
 
@@ -162,7 +162,7 @@ class _Table:
         self.chains += chain(last, self._note(rule, unchanged=True))
         self.chains += chain(name, self._spread(rule, last))
         self.chains += chain(f"zone{zone}", [f"ct zone set {zone}"])
-        self.hops[f'"{link}"'], self.zones[f'"{link}"'] = f"goto {name}", f"goto zone{zone}"
+        self.hops[f'"{link}"'], self.zones[f'"{link}"'] = f"goto {name}", f"jump zone{zone}"
 
     def _spread(self, rule: LoadBalancingRule, target: str) -> Iterator[str]:
         yield from self._idle_times(rule)
@@ -244,14 +244,16 @@ class _Table:
         )
 
 
-def _hooks(ipvs: bool) -> Iterator[str]:
+def _hooks(ipvs: bool, hops: bool) -> Iterator[str]:
+    yield from chain("from_guest", [f"{services.DNS} notrack"])
     yield from chain(
         "arrive",
         [
-            f'iifname "{PLATFORM_LINK}" {services.DNS} notrack',
-            f'iifname "{PLATFORM_LINK}" accept',
-            'meta l4proto != { tcp, udp } counter drop comment "protocol"',
-            "iifname vmap @zone_of_link",
+            f'iifname "{PLATFORM_LINK}" goto from_guest',
+            *(["iifname vmap @zone_of_link"] if hops else []),
+            "meta l4proto tcp accept",
+            "meta l4proto udp accept",
+            'counter drop comment "protocol"',
         ],
         "type filter hook prerouting priority -300; policy accept;",
     )
@@ -263,6 +265,7 @@ def _hooks(ipvs: bool) -> Iterator[str]:
     yield from chain(
         "steer",
         [
+            f"ct mark & {ANSWERED | UNCHANGED:#x} == {ANSWERED:#x} accept",  # what nearly every packet has
             f'iifname "{PLATFORM_LINK}" accept',
             f'ct state invalid counter drop comment "{NO_FLOW}"',
             f'ct mark 0 iifname @replies counter drop comment "{NO_FLOW}"',

@@ -44,6 +44,7 @@ from netemu.compile.numbering import (
     NEXT_HOP,
     NO_ADDRESS,
     NO_ROUTE,
+    REPLY,
     RULE_PRIORITY,
     TABLE_BASE,
     TABLE_MASK,
@@ -153,7 +154,7 @@ def _tables(network: Network, numbers: Numbering, busy: dict[str, Director], lin
     yield from _prerouting(bool(busy))
     yield from _hop(network, numbers, links)
     yield from gate("outbound", "iif", "ip saddr . ip daddr", "th sport . th dport", chains)
-    yield from gate("inbound", "oif", "ip daddr . ip saddr", "th dport . th sport", chains)
+    yield from gate("inbound", "oif", "ip daddr . ip saddr", "th dport . th sport", chains, REPLY if busy else 0)
     yield "}"
     yield from restore_ttl()
     yield from _arp(own)
@@ -275,7 +276,7 @@ def _hop(network: Network, numbers: Numbering, links: list[Link]) -> Iterator[st
         yield f"set space/{remote} {{\n type ipv4_addr\n flags interval\n elements = {{ {space} }}\n}}"
     ports = [numbers.port[nic.name] for nic in network.nics.values()]
     ports += [link.name for link in links if link.kind in INTO]
-    fragment = "oifname @requests ip daddr != @ha_ports ip frag-off & 0x3fff != 0"  # LB-20
+    fragment = "ip frag-off & 0x3fff != 0 oifname @requests ip daddr != @ha_ports"  # LB-20
     fragments = f' {fragment} counter drop comment "fragment to a frontend"\n' if links else ""
     ways = [f'"{port}" : {"goto " + guarded[port] if port in guarded else "accept"}' for port in ports]
     yield from named_map("ports", "ifname : verdict", ways)

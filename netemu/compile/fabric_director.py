@@ -27,6 +27,8 @@ from netemu.compile.routes import by_link
 from netemu.compile.times import timeout
 from netemu.linux.state import Route, Rule
 
+FROM_DIRECTOR = 0x40000000
+"""The bit of a mark that says that a packet is a director's, on its way to a backend."""
 MAY_ANSWER = 0x20000000
 """The bit of a mark that says that the packet may be a reply that belongs to a director."""
 FRAGMENT = "iif . ip saddr . ip daddr . ip protocol . ip id"
@@ -57,7 +59,8 @@ def fabric_links(busy: dict[str, Director], numbers: Numbering) -> Iterator[Link
                 continue
             table = {REPLIES: rest, GUEST: guest_table(rest)}.get(kind, name)
             link = numbers.director_link[key]
-            yield Link(kind, rest, link, numbers.port_index[link], network | numbers.table[table], name)
+            mark = network | numbers.table[table] | (FROM_DIRECTOR if kind in (REQUESTS, GUEST) else 0)
+            yield Link(kind, rest, link, numbers.port_index[link], mark, name)
 
 
 def reply_rules(links: list[Link]) -> Iterator[Rule]:
@@ -120,7 +123,7 @@ def _chains(network: Network, busy: dict[str, Director]) -> Iterator[str]:
         "reply",
         [
             f"ip frag-off & 0x2000 != 0 update @reply_fragments {{ {FRAGMENT} }}",
-            f"update @balanced {{ {flow} }}",
+            f"meta l4proto udp update @balanced {{ {flow} }}",  # of TCP, the client's acknowledgements do it
             f"meta mark set meta mark | {REPLY:#x} accept",
         ],
     )
@@ -129,11 +132,20 @@ def _chains(network: Network, busy: dict[str, Director]) -> Iterator[str]:
     )
     yield from chain("may_answer", ["ip frag-off & 0x1fff != 0 goto reply_fragment", f"{KNOWN} goto reply", "accept"])
     request = "meta oif . ip daddr . ip saddr . meta l4proto . th dport . th sport"
+    # A flow that comes by another way, with addresses and ports that a director has sent before, is not the director's.
+    yield from chain(
+        "from_director",
+        [
+            f"iifname @requests update @balanced {{ {request} timeout {time} }} accept",
+            f"iifname @guests oifname . ip daddr @floating update @balanced {{ {request} timeout {time} }} accept",
+        ],
+    )
     yield from chain(
         "remember",
         [
-            f"iifname @requests update @balanced {{ {request} timeout {time} }}",
-            f"iifname @guests oifname . ip daddr @floating update @balanced {{ {request} timeout {time} }}",
+            f"meta mark & {FROM_DIRECTOR:#x} != 0 goto from_director",
+            f"tcp flags & (fin | syn | rst | ack) == syn delete @balanced {{ {request} }}",
+            f"meta l4proto udp delete @balanced {{ {request} }}",
         ],
         "type filter hook forward priority 20; policy accept;",
     )

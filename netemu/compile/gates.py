@@ -32,8 +32,11 @@ HASH, RANGE = "meta mark set jhash", "mod 4294967295 seed 0x6e657465"
 """The hash of a flow goes through the mark, which is put back at once: the next chain needs it."""
 
 
-def gate(direction: str, interface: str, addresses: str, ports: str, chains: Chains) -> Iterator[str]:
-    """One of the two gates. `addresses` and `ports` are the NIC's own side first, whichever way the packet goes."""
+def gate(direction: str, interface: str, addresses: str, ports: str, chains: Chains, passes: int = 0) -> Iterator[str]:
+    """One of the two gates. `addresses` and `ports` are the NIC's own side first, whichever way the packet goes.
+
+    What has a bit of `passes` in its mark is on its way to no NIC.
+    """
     outbound = direction == "outbound"
     name = interface + "name"
     flow = f"meta {interface} . {addresses} . meta l4proto . {ports}"
@@ -116,6 +119,8 @@ chain {direction} {{
  type filter hook forward priority {0 if outbound else 10}; policy drop;"""
     if outbound:
         yield f" meta mark & {FROM_NIC:#x} == 0 accept"
+    if passes:
+        yield f" meta mark & {passes:#x} != 0 accept"
     yield f""" ip frag-off & 0x1fff != 0 goto {direction}_fragment
  tcp flags & (fin|syn|rst|ack) != syn goto {direction}_known
  meta l4proto vmap {{ tcp : goto {direction}_new, udp : goto {direction}_known, icmp : goto {direction}_icmp }}

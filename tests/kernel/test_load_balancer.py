@@ -164,6 +164,17 @@ def test_a_client_by_address_and_protocol_has_one_backend_for_each_protocol(lab)
         assert {backend for (_, of), backend in chosen.items() if of == protocol} == set(WEBS)
 
 
+@pytest.mark.azure("LB-1", "LB-2")
+@pytest.mark.parametrize(("protocol", "port", "at"), [(TCP, 80, 8080), (UDP, 53, 5353)])
+def test_a_backend_that_is_called_directly_answers_so_whatever_came_by_the_frontend_before(lab, protocol, port, at):
+    with backends(lab, WEBS, [8080], [5353]) as listening:
+        for sport in range(22100, 22106):
+            chosen = listening.spread("client", FRONTEND, port, protocol, at=at, sports=[sport])
+            own = {"w1": "10.0.1.11", "w2": "10.0.1.12", "w3": "10.0.1.33"}[next(iter(chosen))]
+            assert listening.spread("client", own, at, protocol, sports=[sport]) == chosen
+            assert listening.spread("client", FRONTEND, port, protocol, at=at, sports=[sport]) == chosen
+
+
 @pytest.mark.azure("LB-8", "OUT-20")
 @pytest.mark.parametrize(("protocol", "port"), [(TCP, 82), (UDP, 80), (TCP, 53)])
 def test_what_no_rule_is_for_gets_no_answer(lab, protocol, port):
