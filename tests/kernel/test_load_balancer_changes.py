@@ -206,7 +206,7 @@ def test_a_slot_that_somebody_has_moved_is_seen_and_healed(single):
 def test_rules_are_services_of_ipvs(single):
     lab = single(text("ipvs", "[w1, w2, w3]"))
     table = lab.run("@slb.net", "cat", "/proc/net/ip_vs").stdout
-    found = {line.split()[1]: line.split()[0] for line in table.splitlines() if line.startswith(("TCP", "UDP"))}
+    found = [tuple(line.split()[:2]) for line in table.splitlines() if line.startswith(("TCP", "UDP"))]
     assert sorted(found) == [("TCP", "0A000164:0050"), ("TCP", "0A000164:0051"), ("UDP", "0A000164:0050")]
     assert table.count("mh") == 3
     assert table.count("0A00010B:1F90") == table.count("0A00010C:1F90") == table.count("0A00010D:1F90") == 2

@@ -75,11 +75,11 @@ virtualMachines:
 @pytest.fixture(scope="module", params=ENGINES)
 def whole(request, laboratory):
     lab = laboratory(f"loadBalancerEngine: {request.param}\n{SCENARIO}")
-    for address in CLIENTS:
-        assert lab.run("client", "ip", "address", "add", f"{address}/32", "dev", "lo").returncode == 0
     # The agent finds everybody up and will not ask again: from then on, these tests say who is down.
     with backends(lab, [*WEBS, "b1", "b2"], [9, 10, 11]):
-        assert until(lambda: states(lab) == {"up"}, 30)
+        for address in CLIENTS:
+            assert lab.run("client", "ip", "address", "add", f"{address}/32", "dev", "lo").returncode == 0
+        assert until(lambda: states(lab) == {"up"}, 60)
         yield lab
 
 
