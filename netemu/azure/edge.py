@@ -89,7 +89,8 @@ def translate_outbound(
     else:
         public, by = int(config.defaultOutbound), "default outbound access"
     outside = packet.from_address(public)
-    translations.masqueraded[outside.reversed()] = (port, packet.source)
+    if outside != outside.reversed():  # an echo to one's own public address looks like its answer, and is none yet
+        translations.masqueraded[outside.reversed()] = (port, packet.source)
     return Outside(outside, by, keeps_port)
 
 

@@ -33,7 +33,7 @@ TEXTS = [
 
 DEFAULTS = ["AllowVnetInBound", "AllowAzureLoadBalancerInBound", "DenyAllInBound"]
 MACHINES = ["lo", "all", "default", "eth0", "netemu", "hop", "00", "true", "edge", "x" * 64]
-COMPONENT = re.compile(r"[@.]?[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
+COMPONENT = re.compile(r"[@.]?[A-Za-z0-9][A-Za-z0-9._+@-]*", re.ASCII)
 
 
 def rules(names: list[str]) -> dict[str, Any]:
@@ -196,8 +196,11 @@ def test_dns_knows_each_machine_by_its_name(lab: Lab) -> None:
         suffix = lab.network.virtualNetworks[machine.nics[0].subnet.virtualNetwork].internalDomainNameSuffix
         done = lab.run(machine.name, "getent", "ahostsv4", f"{machine.computerName}.{suffix}")
         assert done.stdout.split()[:1] == [str(machine.nics[0].address)], (machine.name, done)
-    known = sum(path.read_text().count("\n") for path in lab.folder.daemons.glob("*.hosts"))
-    assert known == len(lab.network.machines) + 2 * len(lab.network.hosts)
+    zones = [path.read_text().splitlines() for path in lab.folder.daemons.glob("zones.*/*.internal.cloudapp.net")]
+    assert len(zones) == len(lab.network.virtualNetworks)
+    assert all(zone[0].startswith("$ORIGIN") and " IN SOA " in zone[1] for zone in zones)
+    addresses = [line.rpartition(" IN A ") for zone in zones for line in zone[2:]]
+    assert sorted(found[2] for found in addresses) == sorted(str(m.nics[0].address) for m in lab.network.machines.values())
 
 
 def test_a_program_gets_each_word_as_it_is_written(lab: Lab) -> None:
