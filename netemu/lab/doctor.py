@@ -83,7 +83,7 @@ KERNEL = {
         remedy="sysctl user.max_user_namespaces and those that the detail names; or run doctor as root",
     ),
     "ipvs": KernelFeature(
-        "IPVS", OPTIONAL, "load balancers (planned) distribute by nftables instead", "ip_vs", "CONFIG_IP_VS"
+        "IPVS", OPTIONAL, "load balancers spread flows by nftables instead", "ip_vs", "CONFIG_IP_VS"
     ),
     "netem": KernelFeature(
         "netem", OPTIONAL, "links (planned) cannot have delay, jitter or loss", "sch_netem", "CONFIG_NET_SCH_NETEM"
