@@ -31,11 +31,12 @@ LONGEST = 10.0
 CODES = {value for name, value in vars(codes).items() if name.isupper()}
 """Every code that a problem may have."""
 
-DNS_LINE = re.compile(r"[a-z-]+(?:=[A-Za-z0-9._/#,-]*)?", re.ASCII)
+DNS_LINE = re.compile(r'[a-z-]+:| [a-z0-9-]+: (?:"[^"\\\s]*"|[^"\s]+)(?: [a-z_]+)?', re.ASCII)
+ZONE_LINE = re.compile(r"\$ORIGIN \S*\.|[^\s$;()\"]+ [0-9]+ IN [A-Z]+ [ -~]+", re.ASCII)
 HOSTS_LINE = re.compile(r"[0-9.]+(?: [A-Za-z0-9.-]+)+", re.ASCII)
 RESOLVER_LINE = re.compile(r"search [a-z0-9.]+|nameserver [0-9.]+|# no DNS on the lab's internet; see hosts", re.ASCII)
 NODE = re.compile(r"(?:@[a-z]+(?:\.[A-Za-z0-9][A-Za-z0-9._-]*)?|[A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
-
+DAEMON_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]*", re.ASCII)
 
 LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
@@ -128,8 +129,8 @@ def well_formed(lab: Lab) -> None:
             pattern = HOSTS_LINE if name == "hosts" else RESOLVER_LINE
             assert all(pattern.fullmatch(line) for line in content.splitlines()), content
         for name, content in namespace.daemon_files.items():
-            assert NODE.fullmatch(name), name
-            pattern = HOSTS_LINE if name.endswith(".hosts") else DNS_LINE
+            assert all(DAEMON_FILE.fullmatch(part) for part in name.split("/")), name
+            pattern = DNS_LINE if name.endswith(".conf") and "/" not in name else ZONE_LINE
             assert all(pattern.fullmatch(line) for line in content.splitlines()), content
         for program in namespace.programs:
             assert NODE.fullmatch(program.name.replace("+", "-")), program.name
