@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from backends import becomes, eventually
+from balancing import ENGINES
 from harness import VISITOR, Lab, rule
 
 MACHINES = ("web1", "web2", "web3")
@@ -68,7 +69,7 @@ class Nginx:
         self.process.wait()
 
 
-@pytest.fixture(params=["nftables"])
+@pytest.fixture(params=ENGINES)
 def lab(single, request):
     return single(SCENARIO.replace("ENGINE", request.param))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from backends import OK, becomes, certificate, detail, eventually, happened, kill_agent, serving, sick, states
+from balancing import ENGINES
 from harness import PLATFORM, VISITOR, rule
 
 from netemu.lab.folder import LabFolder
@@ -133,7 +134,7 @@ def test_an_nsg_that_denies_probes_takes_every_backend_out(laboratory, denial):
 
 
 @pytest.mark.azure("LB-31", "LB-24")
-@pytest.mark.parametrize("engine", ["nftables"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_new_flows_go_only_to_who_is_up_and_no_ruleset_is_made_anew_for_it(laboratory, engine):
     lab = laboratory(f"loadBalancerEngine: {engine}\n{scenario(HTTP)}")
     with serving(lab, "web1") as one, serving(lab, "web2") as two:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from backends import becomes, eventually, serving
+from balancing import ENGINES
 from harness import VISITOR, rule
 
 SCENARIO = f"""
@@ -43,7 +44,7 @@ def told(lab) -> dict:
     return {rule["name"]: rule for rule in (*balancer["loadBalancingRules"], *balancer["inboundNatRules"])}
 
 
-@pytest.fixture(scope="module", params=["nftables"])
+@pytest.fixture(scope="module", params=ENGINES)
 def lab(laboratory, request):
     return laboratory(f"loadBalancerEngine: {request.param}\n{SCENARIO}")
 

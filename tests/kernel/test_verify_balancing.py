@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from backends import OK, becomes, eventually, kill_agent, serving, states
+from balancing import ENGINES
 from harness import VISITOR, Lab, rule
 
 from netemu.lab.proof import prove
@@ -48,7 +49,7 @@ def proven(lab: Lab) -> list[Result]:
     return prove(lab.name).results
 
 
-@pytest.mark.parametrize("engine", ["nftables"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["load-balancers", "inbound-nat", "ha-ports", "session-persistence", "failover"])
 def test_a_scenario_with_load_balancers_does_what_it_expects(single, name, engine):
     text = (SCENARIOS / f"{name}.yaml").read_text()
