@@ -117,7 +117,8 @@ def everything_else_works(scenario: Scenario) -> None:
             ElementTree.fromstring(picture)
     engine = Engine(network)
     for expectation in scenario.expect:
-        engine.judge(flow_of(network, expectation))
+        if expectation.resolvesTo is None:
+            engine.judge(flow_of(network, expectation))
 
 
 def well_formed(lab: Lab) -> None:

@@ -211,8 +211,8 @@ def test_rules_are_services_of_ipvs(single):
     assert table.count("mh") == 3
     assert table.count("0A00010B:1F90") == table.count("0A00010C:1F90") == table.count("0A00010D:1F90") == 2
     with backends(lab, ["w1", "w2", "w3"], [8080]) as listening:
-        calls = streams(listening, 9)
-        assert in_director(lab, active) == 9
+        calls = streams(listening, 30)
+        assert in_director(lab, active) == 30
         assert len({call.backend for call in calls}) > 1
 
 
