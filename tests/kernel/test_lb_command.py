@@ -13,7 +13,7 @@ from balancing import ENGINES
 from harness import VISITOR, rule
 
 SCENARIO = f"""
-timeScale: 0.01
+timeScale: 0.1
 virtualNetworks:
   net: {{addressSpace: 10.0.0.0/16, subnets: {{web: {{addressPrefix: 10.0.1.0/24, networkSecurityGroup: nsg}}}}}}
 networkSecurityGroups:
